@@ -1,0 +1,83 @@
+/* chiasm_tools.h - text, scripts and dumps.
+ *
+ * What the chiasm command and the Python package need beyond running modules.
+ * Conventions as in chiasm.h.  Text that a function gives is allocated; free
+ * it with chi_text_free.
+ */
+#ifndef CHIASM_TOOLS_H
+#define CHIASM_TOOLS_H
+
+#include "chiasm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+CHI_API void chi_text_free(void *text);
+
+/* WAT -> the binary format.
+ *
+ *   text, len  UTF-8
+ *   returns    the bytes (chi_text_free), or NULL with line and column
+ *   errors     CHI_SYNTAX, CHI_LIMIT.  Does not validate.
+ *   see        WebAssembly 3.0, 6
+ */
+CHI_API uint8_t *chi_text_parse(const char *text, size_t len,
+                                chi_features features, size_t *out_len,
+                                chi_error *err);
+/* The same, then chi_module_new; errors have line and column. */
+CHI_API chi_module *chi_module_from_text(const char *text, size_t len,
+                                         chi_features features,
+                                         chi_error *err);
+/* chi_module_check for text. */
+CHI_API void chi_text_check(const char *text, size_t len,
+                            chi_features features, chi_report_fn *report,
+                            void *env);
+
+/* "file:line:col: error: message", the source line and a caret; for a binary
+ * (text NULL) "file:0x12: error: ..." and the instruction. */
+CHI_API char *chi_error_show(const chi_error *err, const char *file,
+                             const char *text, size_t len, bool color);
+
+enum { CHI_PRINT_FOLD = 1, CHI_PRINT_NO_NAMES = 2 };
+/* Binary -> WAT, NUL-terminated. */
+CHI_API char *chi_module_print(const chi_module *m, unsigned flags,
+                               size_t *len);
+/* One line per import and export, types in WAT. */
+CHI_API char *chi_module_interface(const chi_module *m, size_t *len);
+/* "(func (param i32) (result i32))", "(memory 1 2)", ... */
+CHI_API int chi_externtype_print(const chi_externtype *t, const chi_module *m,
+                                 char *out, size_t size);
+
+enum { CHI_DUMP_SECTIONS = 1, CHI_DUMP_CODE = 2, CHI_DUMP_BYTES = 4,
+       CHI_DUMP_SIZES = 8 };
+/* Offsets, bytes and instructions, for people. */
+CHI_API char *chi_module_dump(const chi_module *m, unsigned what, size_t *len);
+
+/* The module without its custom sections, all or (keep_names) but names. */
+CHI_API uint8_t *chi_module_strip(const chi_module *m, bool keep_names,
+                                  size_t *len);
+
+/* Runs a specification script. Each failure is reported by one line, with the
+ * place.  See the interpreter's script format of the specification. */
+typedef struct {
+    uint32_t passed, failed;
+} chi_script_result;
+typedef void chi_line_fn(void *env, const char *line);
+CHI_API chi_script_result chi_script_run(const char *text, size_t len,
+                                         const char *file,
+                                         chi_features features,
+                                         chi_line_fn *line, void *env);
+
+/* The table of instructions: i from 0; false past the last. */
+typedef struct {
+    const char *text, *feature, *immediates;
+    uint32_t code; /* prefix * 0x1000 + number */
+} chi_opinfo;
+CHI_API bool chi_op(uint32_t i, chi_opinfo *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
