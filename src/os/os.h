@@ -1,0 +1,60 @@
+/* os.h - all that Chiasm asks of an operating system.
+ *
+ * One folder per system implements it (linux/ ...); the build chooses.  Knows
+ * no WebAssembly.
+ */
+#ifndef CHI_OS_OS_H
+#define CHI_OS_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- pages.  Addresses and sizes are multiples of os_page_size(). ---- */
+size_t os_page_size(void);
+/* Address space without memory; NULL if refused (ulimit -v, containers). */
+void *os_pages_reserve(size_t size);
+/* Makes [p, p + size) of a reservation readable, writable and zero. */
+bool os_pages_commit(void *p, size_t size);
+/* Gives the memory back; the address space stays reserved and unreadable. */
+bool os_pages_decommit(void *p, size_t size);
+void os_pages_release(void *p, size_t size);
+/* Grows a reservation, moving it if it must; NULL if refused. */
+void *os_pages_move(void *p, size_t old_size, size_t new_size);
+
+/* ---- locks and waiting ---- */
+typedef struct { _Alignas(16) unsigned char bytes[64]; } OsMutex;
+typedef struct { _Alignas(16) unsigned char bytes[64]; } OsCond;
+void os_mutex_init(OsMutex *m);
+void os_mutex_destroy(OsMutex *m);
+void os_mutex_lock(OsMutex *m);
+void os_mutex_unlock(OsMutex *m);
+void os_cond_init(OsCond *c);
+void os_cond_destroy(OsCond *c);
+/* Waits at most ns nanoseconds (monotonic); false: time is up. */
+bool os_cond_wait(OsCond *c, OsMutex *m, uint64_t ns);
+void os_cond_signal(OsCond *c);
+void os_cond_broadcast(OsCond *c);
+
+/* ---- threads ---- */
+typedef struct { _Alignas(16) unsigned char bytes[16]; } OsThread;
+/* Runs f(arg) with all signals blocked.  false: the system refuses. */
+bool os_thread_start(OsThread *t, void (*f)(void *arg), void *arg);
+void os_thread_join(OsThread *t);
+/* Registers what runs when a thread ends whose os_thread_set was not NULL. */
+bool os_thread_on_exit(void (*f)(void *value));
+void os_thread_set(void *value);
+/* Handlers around fork; registered once for the process. */
+void os_on_fork(void (*prepare)(void), void (*parent)(void),
+                void (*child)(void));
+/* The lowest usable address of this thread's native stack (cached by the
+ * caller; the first query on the main thread parses a file). */
+uintptr_t os_stack_low(void);
+
+/* ---- clock ---- */
+uint64_t os_time_ns(void); /* monotonic */
+
+/* A statically initialised lock is needed before main: */
+extern OsMutex *os_global_lock(void);
+
+#endif

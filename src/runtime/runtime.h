@@ -1,0 +1,171 @@
+/* runtime.h - what exists while modules run.
+ *
+ * A Store holds entities: instances, host functions, memories, tables,
+ * globals, tags.  An entity is kept by references from outside (the API's),
+ * by entities that are kept, by the GC heap and by running frames; store.c
+ * finds out by marking, which is also the GC heap's collector.  A store
+ * without references from outside is freed whole.
+ *
+ * Values are 8-byte slots, as chiasm.h says: i32 and f32 zero-extended, v128
+ * two slots, low half first.  References: funcref is a FuncRef *, all others
+ * one word of heap.h.
+ */
+#ifndef CHI_RUNTIME_RUNTIME_H
+#define CHI_RUNTIME_RUNTIME_H
+
+#include <stdatomic.h>
+
+#include "os/os.h"
+#include "wasm/module.h"
+
+typedef struct Store Store;
+typedef struct Instance Instance;
+typedef struct FuncRef FuncRef;
+typedef struct Heap Heap;     /* heap.h */
+typedef struct Thread Thread; /* thread.h */
+
+typedef enum {
+    ENTITY_INSTANCE,
+    ENTITY_FUNC, /* a host function */
+    ENTITY_MEMORY,
+    ENTITY_TABLE,
+    ENTITY_GLOBAL,
+    ENTITY_TAG
+} EntityKind;
+
+typedef struct Entity {
+    uint8_t kind; /* EntityKind */
+    bool marked;  /* by the collector */
+    uint32_t refs; /* from outside */
+    Store *store;
+    struct Entity *next; /* in the store's list */
+} Entity;
+
+/* The bytes of a memory, counted: a shared memory is in many stores. */
+typedef struct MemoryData {
+    uint8_t *base;
+    _Atomic uint64_t size; /* bytes; relaxed reads, release on growth */
+    uint64_t reserved;     /* bytes of address space at base */
+    uint64_t pages, max_pages; /* max: what may ever be, limit of type or form */
+    uint8_t page_log2;
+    bool shared, is64;
+    _Atomic uint32_t refs; /* Memory entities */
+    _Atomic uint32_t pins; /* views: the base may not move */
+    OsMutex lock;          /* growth of a shared memory */
+} MemoryData;
+
+typedef struct {
+    Entity e;
+    MemoryType type; /* min is that of the declaration */
+    MemoryData *data;
+} Memory;
+
+typedef struct {
+    Entity e;
+    TableType type;
+    uint64_t size, capacity;
+    uint64_t *elems;
+} Table;
+
+typedef struct {
+    Entity e;
+    Type type;
+    bool mutable;
+    uint64_t value[2];
+} Global;
+
+/* Identity of a tag, counted: a tag may be known in many stores. */
+typedef struct {
+    _Atomic uint32_t refs;
+    const TypeDef *type;
+    TypeGroup *group;
+} TagData;
+
+typedef struct {
+    Entity e;
+    TagData *data;
+} Tag;
+
+/* A function's code as callers see it.  In an Instance one per function,
+ * made when first needed; in a HostFunc its own. */
+struct FuncRef {
+    const Func *func;   /* NULL: a host function */
+    Instance *instance; /* of the callee; NULL of a host function */
+    const TypeDef *type;
+    Entity *owner;      /* the instance or HostFunc; also its index: */
+};
+
+/* Returns ERR_OK or the code by which it fails; may set store->error. */
+typedef ErrorCode HostCall(void *host, Store *store, uint64_t *slots);
+
+typedef struct {
+    Entity e;
+    FuncRef ref;
+    HostCall *call;
+    void *host;
+    TypeGroup *group;
+} HostFunc;
+
+struct Instance {
+    Entity e;
+    Module *module;
+    MemoryData *memory0;  /* memories[0]->data, or an empty one */
+    FuncRef **imported_funcs;
+    FuncRef *own_funcs;   /* by index - n_imported; func NULL: not made yet */
+    Memory **memories;
+    Table **tables;
+    Global **globals;
+    Tag **tags;
+    uint8_t *data_dropped; /* one byte each */
+    uint8_t *elem_dropped;
+    uint64_t **elem_items; /* evaluated lazily: by instance_elem */
+    bool holds_heap; /* has the names of GC types */
+};
+
+typedef struct {
+    uint64_t memory, table, heap, stack, fuel; /* UINT64_MAX: none */
+} StoreLimits;
+
+typedef struct {
+    Instance *instance;
+    const Func *func;
+    uint32_t offset; /* of the instruction */
+} Frame;
+enum { FRAMES_KEPT = 64 };
+
+typedef ErrorCode InterruptFn(void *env, Store *store);
+typedef void ReleaseFn(void *env, void *host);
+
+struct Store {
+    /* What the interpreter compares its stack pointer with, at each function
+     * entry and loop turn: the limit, or 0 after an interrupt. */
+    _Atomic uintptr_t limit;
+    uint64_t fuel; /* instructions left, when metered */
+    bool metered;
+    _Atomic uint32_t refs; /* store references + refs of all entities */
+    Entity *entities;
+    uint32_t n_entities, n_dropped; /* dropped: since the last collection */
+    Heap *heap; /* made at the first allocation */
+    StoreLimits limits;
+    uint64_t memory_used, table_used; /* bytes, elements */
+    _Atomic(Thread *) owner; /* the thread inside, or NULL */
+    uint32_t depth;          /* entries of that thread */
+    uint64_t pending_exn;    /* word: thrown, not caught yet */
+    ErrorCode pending_code;
+    Error error; /* detail of the last failure; code ERR_OK: none */
+    Frame frames[FRAMES_KEPT];
+    uint32_t n_frames; /* kept */
+    uint32_t frame_depth; /* there were */
+    void *host_env;
+    InterruptFn *interrupt;
+    ReleaseFn *release;
+    uint64_t tick_ns;
+    void **releases; /* host pointers whose release is due */
+    uint32_t n_releases, releases_capacity;
+    struct Root *roots; /* handles: heap.h */
+    Store *merged_into;
+    OsMutex wait_lock;
+    OsCond idle; /* signalled when the owner leaves */
+};
+
+#endif
