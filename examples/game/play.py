@@ -496,7 +496,10 @@ class Live:
     def status(self) -> str:
         left = f" score {self.screen.score}  best {self.best}  {HINTS[self.play.is_ai_playing]}"
         right = f"{self.milliseconds:.1f} ms/frame "
-        return (left.ljust(self.size[0] - len(right)) + right)[: self.size[0]]
+        width = self.size[0]
+        if len(left) + len(right) > width:
+            return left[:width].ljust(width)
+        return left.ljust(width - len(right)) + right
 
 
 def play_live(options: argparse.Namespace) -> int:
