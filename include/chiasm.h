@@ -460,7 +460,8 @@ CHI_API chi_code chi_rethrow(chi_store *s, uint64_t exn_word);
 /* The exception that the last CHI_EXCEPTION left behind; 0 if none. */
 CHI_API uint64_t chi_store_exception(chi_store *s);
 CHI_API bool chi_exn_has_tag(uint64_t exn_word, const chi_tag *tag);
-CHI_API chi_tag *chi_exn_tag(uint64_t exn_word); /* borrowed */
+/* The tag, as one of this store: a new reference. */
+CHI_API chi_tag *chi_exn_tag(chi_store *s, uint64_t exn_word);
 CHI_API const uint64_t *chi_exn_slots(uint64_t exn_word);
 
 #ifdef __cplusplus

@@ -1,0 +1,349 @@
+/* Stores, entities and calls at the public border. */
+#include <stdio.h>
+
+#include "api/api.h"
+#include "interp/interp.h"
+
+void api_init(void)
+{
+    engine_hooks.call = interp_call;
+    engine_hooks.constant = interp_constant;
+}
+
+chi_limits chi_limits_default(void)
+{
+    StoreLimits l = store_limits_default();
+    return (chi_limits){l.memory, l.table, l.heap, l.stack, l.fuel};
+}
+
+chi_store *chi_store_new(const chi_limits *limits)
+{
+    api_init();
+    StoreLimits l = store_limits_default();
+    if (limits)
+        l = (StoreLimits){limits->memory, limits->table, limits->heap,
+                          limits->stack, limits->fuel};
+    return (chi_store *)store_new(&l);
+}
+
+chi_store *chi_store_ref(chi_store *s)
+{
+    return (chi_store *)store_ref((Store *)s);
+}
+
+void chi_store_free(chi_store *s)
+{
+    if (s)
+        store_unref((Store *)s);
+}
+
+void chi_store_set_host(chi_store *s, void *env, chi_interrupt_fn *interrupt,
+                        chi_release_fn *release)
+{
+    Store *store = store_of(s);
+    store->host_env = env;
+    store->interrupt = (InterruptFn *)interrupt;
+    store->release = release;
+}
+
+void chi_store_set_tick(chi_store *s, uint64_t ns)
+{
+    store_of(s)->tick_ns = ns;
+}
+
+bool chi_store_merge(chi_store *a, chi_store *b, chi_error *err)
+{
+    Error e = {0};
+    if (store_merge(store_of(a), store_of(b), &e))
+        return true;
+    api_error(err, &e);
+    return false;
+}
+
+chi_store *chi_store_target(chi_store *s) { return (chi_store *)store_of(s); }
+
+void chi_store_interrupt(chi_store *s) { store_interrupt(store_of(s)); }
+
+bool chi_store_is_running(const chi_store *s)
+{
+    return atomic_load(&store_of(s)->owner) != NULL;
+}
+
+bool chi_store_is_mine(const chi_store *s)
+{
+    Thread *owner = atomic_load(&store_of(s)->owner);
+    return owner && owner == thread_current();
+}
+
+bool chi_store_wait(chi_store *s, uint64_t ns)
+{
+    return store_wait(store_of(s), ns);
+}
+
+void chi_store_collect(chi_store *s)
+{
+    store_collect(store_of(s));
+    if (!chi_store_is_running(s))
+        store_release_hosts(store_of(s));
+}
+
+uint64_t chi_store_fuel(const chi_store *s) { return store_of(s)->fuel; }
+
+void chi_store_set_fuel(chi_store *s, uint64_t fuel)
+{
+    store_of(s)->fuel = fuel;
+    store_of(s)->metered = fuel != UINT64_MAX;
+}
+
+chi_usage chi_store_usage(const chi_store *s)
+{
+    const Store *store = store_of(s);
+    chi_usage u = {.heap_bytes = heap_bytes(store),
+                   .memory_bytes = store->memory_used};
+    uint32_t *count[] = {&u.instances, &u.funcs,   &u.memories,
+                         &u.tables,    &u.globals, &u.tags};
+    for (const Entity *e = store->entities; e; e = e->next)
+        ++*count[e->kind];
+    return u;
+}
+
+uint32_t chi_store_n_frames(const chi_store *s)
+{
+    return store_of(s)->n_frames;
+}
+
+uint32_t chi_store_depth(const chi_store *s)
+{
+    return store_of(s)->frame_depth;
+}
+
+void chi_store_frame(const chi_store *s, uint32_t i, chi_frame *out)
+{
+    const Frame *f = &store_of(s)->frames[i];
+    *out = (chi_frame){(chi_instance *)f->instance,
+                       (chi_module *)f->instance->module, f->func->index,
+                       f->offset};
+}
+
+/* ---- externals */
+
+static Entity *entity_of(chi_extern x)
+{
+    return x.kind == CHI_FUNC ? func_of(x.func)->owner : (Entity *)x.any;
+}
+
+void chi_extern_ref(chi_extern x) { entity_ref(entity_of(x)); }
+
+void chi_extern_free(chi_extern x)
+{
+    if (x.any)
+        entity_unref(entity_of(x));
+}
+
+chi_store *chi_extern_store(chi_extern x)
+{
+    return (chi_store *)store_target(entity_of(x)->store);
+}
+
+void chi_extern_type(chi_extern x, chi_externtype *out)
+{
+    *out = (chi_externtype){.kind = x.kind};
+    switch (x.kind) {
+    case CHI_FUNC: api_func_type(func_of(x.func)->type, &out->func); break;
+    case CHI_MEM: {
+        MemoryType t = memory_of(x.memory)->type;
+        t.limits.min = memory_of(x.memory)->data->pages;
+        api_memory_type(&t, out);
+        break;
+    }
+    case CHI_TABLE: {
+        TableType t = table_of(x.table)->type;
+        t.limits.min = table_of(x.table)->size;
+        api_table_type(&t, out);
+        break;
+    }
+    case CHI_GLOBAL:
+        out->type = global_of(x.global)->type;
+        out->mutable_ = global_of(x.global)->mutable;
+        break;
+    case CHI_TAG: api_func_type(tag_of(x.tag)->data->type, &out->func); break;
+    }
+}
+
+bool chi_extern_same(chi_extern a, chi_extern b)
+{
+    if (a.kind != b.kind)
+        return false;
+    if (a.kind == CHI_MEM)
+        return memory_of(a.memory)->data == memory_of(b.memory)->data;
+    if (a.kind == CHI_TAG)
+        return tag_of(a.tag)->data == tag_of(b.tag)->data;
+    return a.any == b.any;
+}
+
+chi_func *chi_func_new(chi_store *s, const chi_type *params, uint32_t n_params,
+                       const chi_type *results, uint32_t n_results,
+                       chi_host_fn *fn, void *host, chi_error *err)
+{
+    Error e = {0};
+    HostFunc *f = hostfunc_new(store_of(s), params, n_params, results,
+                               n_results, (HostCall *)fn, host, &e);
+    if (!f) {
+        api_error(err, &e);
+        return NULL;
+    }
+    entity_ref(&f->e);
+    return (chi_func *)&f->ref;
+}
+
+chi_functype chi_func_type(const chi_func *f)
+{
+    chi_functype t;
+    api_func_type(func_of(f)->type, &t);
+    return t;
+}
+
+chi_instance *chi_func_instance(const chi_func *f)
+{
+    return (chi_instance *)func_of(f)->instance;
+}
+
+uint32_t chi_func_index(const chi_func *f)
+{
+    return funcref_index(func_of(f));
+}
+
+void *chi_func_host(const chi_func *f)
+{
+    return func_of(f)->func ? NULL : ((HostFunc *)func_of(f)->owner)->host;
+}
+
+bool chi_func_may_run_long(const chi_func *f)
+{
+    const Func *func = func_of(f)->func;
+    return !func || (func->flags & (FUNC_LOOPS | FUNC_CALLS));
+}
+
+chi_code chi_call(chi_func *f, uint64_t *slots, chi_error *err)
+{
+    ErrorCode code = interp_call(func_of(f), slots);
+    if (__builtin_expect(code == ERR_OK, 1))
+        return CHI_OK;
+    return api_guest_error(err, func_of(f)->owner->store, code);
+}
+
+static void *counted(void *entity, chi_error *err, const Error *e)
+{
+    if (entity)
+        entity_ref(entity);
+    else
+        api_error(err, e);
+    return entity;
+}
+
+chi_memory *chi_memory_new(chi_store *s, const chi_externtype *type,
+                           chi_error *err)
+{
+    Error e = {0};
+    MemoryType t = {{type->min, type->max, type->is64, type->shared},
+                    (uint8_t)__builtin_ctz(type->page_size)};
+    return counted(memory_new(store_of(s), &t, &e), err, &e);
+}
+
+chi_memory *chi_memory_share(chi_store *s, chi_memory *shared)
+{
+    Memory *m = memory_of(shared);
+    return counted(memory_share(store_of(s), m->data, &m->type), NULL,
+                   &(Error){0});
+}
+
+uint8_t *chi_memory_data(const chi_memory *m, size_t *bytes)
+{
+    const MemoryData *d = memory_of(m)->data;
+    *bytes = (size_t)atomic_load_explicit(&d->size, memory_order_acquire);
+    return d->base;
+}
+
+uint64_t chi_memory_pages(const chi_memory *m)
+{
+    return memory_of(m)->data->pages;
+}
+
+uint64_t chi_memory_grow(chi_memory *m, uint64_t pages)
+{
+    return memory_grow(memory_of(m), pages);
+}
+
+void chi_memory_pin(chi_memory *m)
+{
+    atomic_fetch_add(&memory_of(m)->data->pins, 1);
+}
+
+void chi_memory_unpin(chi_memory *m)
+{
+    atomic_fetch_sub(&memory_of(m)->data->pins, 1);
+}
+
+chi_table *chi_table_new(chi_store *s, const chi_externtype *type,
+                         uint64_t init, chi_error *err)
+{
+    Error e = {0};
+    TableType t = {.limits = {type->min, type->max, type->is64, false},
+                   .type = type->type};
+    return counted(table_new(store_of(s), &t, init, &e), err, &e);
+}
+
+uint64_t chi_table_size(const chi_table *t) { return table_of(t)->size; }
+
+bool chi_table_get(const chi_table *t, uint64_t i, uint64_t *word)
+{
+    if (i >= table_of(t)->size)
+        return false;
+    *word = table_of(t)->elems[i];
+    return true;
+}
+
+bool chi_table_set(chi_table *t, uint64_t i, uint64_t word)
+{
+    if (i >= table_of(t)->size)
+        return false;
+    table_of(t)->elems[i] = word;
+    return true;
+}
+
+uint64_t chi_table_grow(chi_table *t, uint64_t by, uint64_t init)
+{
+    return table_grow(table_of(t), by, init);
+}
+
+chi_global *chi_global_new(chi_store *s, chi_type type, bool mutable_,
+                           const uint64_t *slots, chi_error *err)
+{
+    Error e = {.code = ERR_MEMORY, .message = "out of memory"};
+    return counted(global_new(store_of(s), type, mutable_, slots), err, &e);
+}
+
+void chi_global_get(const chi_global *g, uint64_t *slots)
+{
+    memcpy(slots, global_of(g)->value,
+           type_slots(global_of(g)->type) * sizeof *slots);
+}
+
+void chi_global_set(chi_global *g, const uint64_t *slots)
+{
+    memcpy(global_of(g)->value, slots,
+           type_slots(global_of(g)->type) * sizeof *slots);
+}
+
+chi_tag *chi_tag_new(chi_store *s, const chi_type *params, uint32_t n_params,
+                     chi_error *err)
+{
+    Error e = {0};
+    return counted(tag_new(store_of(s), params, n_params, &e), err, &e);
+}
+
+chi_tag *chi_tag_share(chi_store *s, chi_tag *tag)
+{
+    return counted(tag_share(store_of(s), tag_of(tag)->data), NULL,
+                   &(Error){0});
+}

@@ -1,0 +1,143 @@
+/* Dispatch by tail calls: each instruction is a function that ends by calling
+ * the next one, so the compiler allocates registers for each alone and the
+ * six words of state stay in the six argument registers.  Needs a compiler
+ * that turns these calls into jumps (gcc and clang at -O2 do); the test
+ * test_dispatch.py looks at the code.
+ */
+#include "interp/state.h"
+
+#define UNUSED __attribute__((unused))
+#define PARAMS                                                                 \
+    const uint8_t *pc UNUSED, uint64_t *sp UNUSED, uint64_t *fp UNUSED,        \
+        const BranchEntry *stp UNUSED, OpTable table UNUSED,                   \
+        uint64_t tos UNUSED
+#define ARGS pc, sp, fp, stp, table, tos
+
+typedef struct OpEntry OpEntry;
+typedef const OpEntry *OpTable;
+typedef ErrorCode OpFn(const uint8_t *pc, uint64_t *sp, uint64_t *fp,
+                       const BranchEntry *stp, OpTable table, uint64_t tos);
+struct OpEntry {
+    OpFn *run;
+};
+
+static const OpEntry normal_table[256], wide_table[256], metered_table[256];
+#define TABLE_NORMAL  normal_table
+#define TABLE_WIDE    wide_table
+#define TABLE_METERED metered_table
+
+#define INLINE static inline __attribute__((always_inline))
+#define NEXT                                                                   \
+    return table[*pc].run(pc + 1, sp, fp, stp, table, tos)
+#define HANDLER(f)         INLINE ErrorCode hand_##f(PARAMS)
+#define ROUTINE(name, ...) INLINE ErrorCode name(PARAMS, __VA_ARGS__)
+#define GO(name, ...)      return name(ARGS, __VA_ARGS__)
+#define GO_HAND(f)         return hand_##f(ARGS);
+
+#include "interp/hand.h"
+#include "interp/shape.h"
+
+/* clang-format off */
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
+    static ErrorCode op_##NAME(PARAMS) { SHAPE }
+#include "wasm/op.def"
+#undef OP
+
+static ErrorCode op_local_get_wide(PARAMS) { GO_HAND(local_get_wide) }
+static ErrorCode op_local_set_wide(PARAMS) { GO_HAND(local_set_wide) }
+static ErrorCode op_local_tee_wide(PARAMS) { GO_HAND(local_tee_wide) }
+static ErrorCode op_drop_wide(PARAMS) { GO_HAND(drop_wide) }
+static ErrorCode op_select_wide(PARAMS) { GO_HAND(select_wide) }
+/* clang-format on */
+
+static ErrorCode op_metered(PARAMS)
+{
+    Store *s = THE_STORE;
+    if (unlikely(s->fuel == 0))
+        TRAP(ERR_OUT_OF_FUEL);
+    s->fuel--;
+    OpTable real =
+        frame_func(fp)->flags & FUNC_WIDE ? wide_table : normal_table;
+    return real[pc[-1]].run(ARGS);
+}
+
+/* Only valid code is run: nothing comes here. */
+static ErrorCode op_undefined(PARAMS)
+{
+    TRAP(ERR_UNREACHABLE);
+}
+
+/* Rows whose code has the prefix, by number; later rows override earlier
+ * ones, which the compilers would remark on. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+#define FILL_UNDEFINED(n) [0 ... (n)-1] = {op_undefined}
+
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
+    [(CODE) >> 12 == PREFIX ? (CODE) & 0xfff : SPARE] = {op_##NAME},
+#define PREFIX 0xfb
+#define SPARE  0x20
+static const OpEntry fb_table[SPARE + 1] = {FILL_UNDEFINED(SPARE),
+#include "wasm/op.def"
+};
+#undef PREFIX
+#define PREFIX 0xfc
+static const OpEntry fc_table[SPARE + 1] = {FILL_UNDEFINED(SPARE),
+#include "wasm/op.def"
+};
+#undef PREFIX
+#undef SPARE
+#define PREFIX 0xfd
+#define SPARE  0x120
+static const OpEntry fd_table[SPARE + 1] = {FILL_UNDEFINED(SPARE),
+#include "wasm/op.def"
+};
+#undef PREFIX
+#define PREFIX 0xfe
+static const OpEntry fe_table[SPARE + 1] = {FILL_UNDEFINED(SPARE),
+#include "wasm/op.def"
+};
+#undef PREFIX
+#undef SPARE
+
+#define PREFIXED(name)                                                         \
+    static ErrorCode op_##name(PARAMS)                                         \
+    {                                                                          \
+        return name##_table[code_u32(&pc)].run(ARGS);                          \
+    }
+PREFIXED(fb)
+PREFIXED(fc)
+PREFIXED(fd)
+PREFIXED(fe)
+
+#define PREFIX 0
+#define SPARE  0xff
+#define ROWS   FILL_UNDEFINED(256),
+#define PREFIXES                                                               \
+    [0xfb] = {op_fb}, [0xfc] = {op_fc}, [0xfd] = {op_fd}, [0xfe] = {op_fe},    \
+    [0xff] = {op_undefined}
+static const OpEntry normal_table[256] = {
+    ROWS
+#include "wasm/op.def"
+        PREFIXES};
+static const OpEntry wide_table[256] = {
+    ROWS
+#include "wasm/op.def"
+        PREFIXES,
+    [0x1a] = {op_drop_wide},
+    [0x1b] = {op_select_wide},
+    [0x20] = {op_local_get_wide},
+    [0x21] = {op_local_set_wide},
+    [0x22] = {op_local_tee_wide}};
+static const OpEntry metered_table[256] = {[0 ... 255] = {op_metered}};
+#undef OP
+#pragma GCC diagnostic pop
+
+ErrorCode interp_run(const uint8_t *pc, uint64_t *sp, uint64_t *fp,
+                     const BranchEntry *stp, bool metered)
+{
+    OpTable table = metered ? metered_table
+                    : frame_func(fp)->flags & FUNC_WIDE ? wide_table
+                                                        : normal_table;
+    return table[*pc].run(pc + 1, sp, fp, stp, table, 0);
+}

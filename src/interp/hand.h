@@ -1,0 +1,1087 @@
+/* hand.h - the instructions whose row in op.def says HAND, and the routines
+ * they share.
+ *
+ * Included by a dispatcher, which defines HANDLER, ROUTINE, GO, NEXT and the
+ * variables of state.h.  No address of a local variable may escape from here:
+ * that would forbid tail calls.
+ */
+
+#define PUSH(x)  (*sp++ = tos, tos = (x))
+#define DROP()   (tos = *--sp)
+#define SPILL()  (*sp = tos)
+#define FILL()   (tos = *sp)
+#define INSTANCE (frame_instance(fp))
+#define MODULE   (INSTANCE->module)
+#define THE_STORE    (INSTANCE->e.store)
+#define TRAP(code) return trap((code), THE_STORE, fp, pc)
+/* Tells the activation where we are: before whatever collects or calls. */
+#define SAVE() save(THE_STORE, sp, fp, pc)
+#define CHECK(code_expr)                                                       \
+    do {                                                                       \
+        ErrorCode code_ = (code_expr);                                         \
+        if (unlikely(code_ != ERR_OK))                                         \
+            TRAP(code_);                                                       \
+    } while (0)
+#define LIMIT                                                                  \
+    (atomic_load_explicit(&THE_STORE->limit, memory_order_relaxed))
+#define TABLE_OF(f)                                                            \
+    (likely(table != TABLE_METERED)                                            \
+         ? ((f)->flags & FUNC_WIDE ? TABLE_WIDE : TABLE_NORMAL)                \
+         : TABLE_METERED)
+
+/* Takes the side table entry at stp; pc stands at the immediates. */
+#define BRANCH()                                                               \
+    do {                                                                       \
+        const BranchEntry *e_ = stp;                                           \
+        pc += e_->dpc;                                                         \
+        stp += e_->dstp;                                                       \
+        if (unlikely(e_->drop)) {                                              \
+            if (e_->keep == 1) {                                               \
+                sp -= e_->drop;                                                \
+            } else {                                                           \
+                SPILL();                                                       \
+                uint64_t *to_ = sp - e_->drop - e_->keep;                      \
+                for (int k_ = e_->keep; k_ > 0; k_--)                          \
+                    to_[1 + e_->keep - k_] = sp[1 - k_];                       \
+                sp -= e_->drop;                                                \
+                FILL();                                                        \
+            }                                                                  \
+        }                                                                      \
+        if (e_->dpc < 0 && unlikely(LIMIT == 0)) {                             \
+            SPILL();                                                           \
+            CHECK(activation_check(SAVE(), sp));                               \
+        }                                                                      \
+    } while (0)
+#define BRANCH_ELSE_SKIP(taken)                                                \
+    do {                                                                       \
+        if (taken) {                                                           \
+            BRANCH();                                                          \
+        } else {                                                               \
+            code_skip(&pc);                                                    \
+            stp++;                                                             \
+        }                                                                      \
+    } while (0)
+
+/* ---- calls */
+
+ROUTINE(unwind, int unused_)
+{
+    const Handler *h = frames_unwind(THE_STORE, fp, pc);
+    (void)unused_;
+    if (!h)
+        TRAP(ERR_EXCEPTION);
+    const Activation *a = store_activation(THE_STORE);
+    fp = a->fp;
+    sp = a->sp;
+    pc = a->pc;
+    stp = frame_func(fp)->branches + h->stp;
+    table = TABLE_OF(frame_func(fp));
+    FILL();
+    NEXT;
+}
+
+/* Returns from the frame, to the caller or to C. */
+ROUTINE(leave_frame, int unused_)
+{
+    (void)unused_;
+    const FuncType *t = &frame_func(fp)->type->func;
+    uint64_t *to = fp - HEADER_SLOTS - t->param_slots;
+    uint64_t *caller = frame_caller(fp);
+    uint32_t n = t->result_slots;
+    if (unlikely(n > 1 || !caller)) {
+        SPILL();
+        for (uint32_t k = 0; k < n; k++)
+            to[k] = sp[1 + k - n];
+        if (!caller)
+            return ERR_OK;
+        sp = to + n - 1;
+    } else {
+        sp = to + n - 1;
+        if (n == 0)
+            FILL();
+    }
+    pc = frame_pc(fp);
+    stp = (const BranchEntry *)(uintptr_t)fp[-4];
+    fp = caller;
+    table = TABLE_OF(frame_func(fp));
+    if (n > 1)
+        FILL();
+    NEXT;
+}
+
+#define FRAME_TOP(frame, f) ((frame) + (f)->local_slots + (f)->max_height + 1)
+
+#define OPEN_FRAME(f, i, n, from, return_pc, return_stp, caller)               \
+    do {                                                                       \
+        frame[-1] = (uintptr_t)(i);                                            \
+        frame[-2] = (uintptr_t)(f);                                            \
+        frame[-3] = (uintptr_t)(return_pc);                                    \
+        frame[-4] = (uintptr_t)(return_stp);                                   \
+        frame[-5] = (uintptr_t)(caller);                                       \
+        const uint8_t *bytes_ = (i)->module->bytes;                            \
+        frame[-6] = (uintptr_t)(bytes_ + (f)->end);                            \
+        for (uint32_t k_ = 0; k_ < (n); k_++)                                  \
+            frame[k_] = (from)[k_];                                            \
+        uint32_t slots_ = (f)->local_slots;                                    \
+        for (uint32_t k_ = (n); k_ < slots_; k_++)                             \
+            frame[k_] = 0;                                                     \
+        pc = bytes_ + (f)->code;                                               \
+        stp = (f)->branches;                                                   \
+        sp = frame + slots_;                                                   \
+        fp = frame;                                                            \
+        table = TABLE_OF(f);                                                   \
+    } while (0)
+
+ROUTINE(enter_frame, const Func *callee, Instance *instance)
+{
+    SPILL();
+    uint64_t *frame = sp + 1 + HEADER_SLOTS;
+    uint32_t n = callee->type->func.param_slots;
+    if (unlikely((uintptr_t)FRAME_TOP(frame, callee) >= LIMIT))
+        CHECK(activation_check(SAVE(), FRAME_TOP(frame, callee)));
+    OPEN_FRAME(callee, instance, n, sp + 1 - n, pc, stp, fp);
+    NEXT;
+}
+
+/* The same in place of the running frame: see WebAssembly 3.0, 4.6.11. */
+ROUTINE(replace_frame, const Func *callee, Instance *instance)
+{
+    SPILL();
+    uint32_t n = callee->type->func.param_slots;
+    uint64_t *to =
+        fp - HEADER_SLOTS - frame_func(fp)->type->func.param_slots;
+    uint64_t *frame = to + n + HEADER_SLOTS;
+    uintptr_t top = (uintptr_t)FRAME_TOP(frame, callee);
+    if (top < (uintptr_t)sp)
+        top = (uintptr_t)sp;
+    if (unlikely(top >= LIMIT))
+        CHECK(activation_check(SAVE(), (uint64_t *)top));
+    const uint8_t *return_pc = frame_pc(fp);
+    uint64_t return_stp = fp[-4];
+    uint64_t *caller = frame_caller(fp);
+    const uint64_t *from = sp + 1 - n;
+    for (uint32_t k = 0; k < n; k++)
+        to[k] = from[k];
+    OPEN_FRAME(callee, instance, n, to, return_pc, return_stp, caller);
+    NEXT;
+}
+
+#define CALL_HOST(f)                                                           \
+    do {                                                                       \
+        HostFunc *host_ = (HostFunc *)(f)->owner;                              \
+        const FuncType *type_ = &(f)->type->func;                              \
+        SPILL();                                                               \
+        SAVE();                                                                \
+        sp -= type_->param_slots;                                              \
+        ErrorCode failed_ = host_->call(host_->host, THE_STORE, sp + 1);           \
+        sp += type_->result_slots;                                             \
+        if (unlikely(failed_ != ERR_OK)) {                                     \
+            if (failed_ == ERR_EXCEPTION)                                      \
+                GO(unwind, 0);                                                 \
+            TRAP(failed_);                                                     \
+        }                                                                      \
+        FILL();                                                                \
+    } while (0)
+
+ROUTINE(call_funcref, FuncRef *target)
+{
+    if (target->func)
+        GO(enter_frame, target->func, target->instance);
+    CALL_HOST(target);
+    NEXT;
+}
+
+ROUTINE(return_call_funcref, FuncRef *target)
+{
+    if (target->func)
+        GO(replace_frame, target->func, target->instance);
+    CALL_HOST(target);
+    GO(leave_frame, 0);
+}
+
+/* Pops the index; gives the function or traps. */
+#define INDIRECT_TARGET(f)                                                     \
+    uint32_t type_index_ = code_u32(&pc);                                      \
+    const Table *t_ = INSTANCE->tables[code_u32(&pc)];                         \
+    uint64_t at_ = tos;                                                        \
+    DROP();                                                                    \
+    if (unlikely(at_ >= t_->size))                                             \
+        TRAP(ERR_UNDEFINED_ELEMENT);                                           \
+    FuncRef *f = (FuncRef *)(uintptr_t)t_->elems[at_];                         \
+    if (unlikely(!f))                                                          \
+        TRAP(ERR_UNINITIALIZED);                                               \
+    const TypeDef *want_ = MODULE->types[type_index_];                         \
+    if (unlikely(f->type != want_)                                             \
+        && !type_def_matches(f->type->id, want_->id))                          \
+    TRAP(ERR_INDIRECT_TYPE)
+
+HANDLER(call)
+{
+    uint32_t index = code_u32(&pc);
+    Instance *i = INSTANCE;
+    const Module *m = i->module;
+    if (index < m->n_imported_funcs)
+        GO(call_funcref, i->imported_funcs[index]);
+    GO(enter_frame, &m->funcs[index - m->n_imported_funcs], i);
+}
+HANDLER(return_call)
+{
+    uint32_t index = code_u32(&pc);
+    Instance *i = INSTANCE;
+    const Module *m = i->module;
+    if (index < m->n_imported_funcs)
+        GO(return_call_funcref, i->imported_funcs[index]);
+    GO(replace_frame, &m->funcs[index - m->n_imported_funcs], i);
+}
+HANDLER(call_indirect)
+{
+    INDIRECT_TARGET(f);
+    GO(call_funcref, f);
+}
+HANDLER(return_call_indirect)
+{
+    INDIRECT_TARGET(f);
+    GO(return_call_funcref, f);
+}
+HANDLER(call_ref)
+{
+    code_skip(&pc);
+    FuncRef *f = (FuncRef *)(uintptr_t)tos;
+    DROP();
+    if (unlikely(!f))
+        TRAP(ERR_NULL_FUNCTION);
+    GO(call_funcref, f);
+}
+HANDLER(return_call_ref)
+{
+    code_skip(&pc);
+    FuncRef *f = (FuncRef *)(uintptr_t)tos;
+    DROP();
+    if (unlikely(!f))
+        TRAP(ERR_NULL_FUNCTION);
+    GO(return_call_funcref, f);
+}
+
+/* ---- control */
+
+HANDLER(unreachable) { TRAP(ERR_UNREACHABLE); }
+HANDLER(nop) { NEXT; }
+HANDLER(block)
+{
+    code_skip(&pc);
+    NEXT;
+}
+HANDLER(loop)
+{
+    code_skip(&pc);
+    NEXT;
+}
+HANDLER(try)
+{
+    code_skip(&pc);
+    NEXT;
+}
+HANDLER(try_table)
+{
+    code_skip(&pc);
+    for (uint32_t n = code_u32(&pc); n > 0; n--) {
+        uint8_t kind = *pc++;
+        if (kind < 2)
+            code_skip(&pc); /* tag */
+        code_skip(&pc);     /* label */
+    }
+    NEXT;
+}
+HANDLER(if)
+{
+    uint32_t c = get_i32(tos);
+    DROP();
+    if (c) {
+        code_skip(&pc);
+        stp++;
+    } else {
+        const BranchEntry *e = stp;
+        pc += e->dpc;
+        stp += e->dstp;
+    }
+    NEXT;
+}
+HANDLER(else)
+{
+    const BranchEntry *e = stp;
+    pc += e->dpc;
+    stp += e->dstp;
+    NEXT;
+}
+HANDLER(catch)
+{
+    const BranchEntry *e = stp;
+    pc += e->dpc;
+    stp += e->dstp;
+    NEXT;
+}
+HANDLER(catch_all)
+{
+    const BranchEntry *e = stp;
+    pc += e->dpc;
+    stp += e->dstp;
+    NEXT;
+}
+HANDLER(delegate)
+{
+    code_skip(&pc);
+    NEXT;
+}
+HANDLER(end)
+{
+    if (unlikely((uintptr_t)pc == fp[-6]))
+        GO(leave_frame, 0);
+    NEXT;
+}
+HANDLER(return) { GO(leave_frame, 0); }
+HANDLER(br)
+{
+    BRANCH();
+    NEXT;
+}
+HANDLER(br_if)
+{
+    uint32_t c = get_i32(tos);
+    DROP();
+    BRANCH_ELSE_SKIP(c);
+    NEXT;
+}
+HANDLER(br_table)
+{
+    const uint8_t *at = pc;
+    uint32_t n = code_u32(&at);
+    uint32_t i = get_i32(tos);
+    DROP();
+    stp += i < n ? i : n;
+    BRANCH();
+    NEXT;
+}
+HANDLER(throw)
+{
+    Tag *tag = INSTANCE->tags[code_u32(&pc)];
+    uint32_t n = tag->data->type->func.param_slots;
+    SPILL();
+    SAVE();
+    const Exn *exn = heap_exn(THE_STORE, tag, sp + 1 - n);
+    if (unlikely(!exn))
+        TRAP(ERR_HEAP_LIMIT);
+    THE_STORE->pending_exn = (uintptr_t)exn;
+    GO(unwind, 0);
+}
+HANDLER(throw_ref)
+{
+    if (unlikely(!tos))
+        TRAP(ERR_NULL_EXCEPTION);
+    THE_STORE->pending_exn = tos;
+    GO(unwind, 0);
+}
+HANDLER(rethrow)
+{
+    THE_STORE->pending_exn = fp[stp->dpc];
+    code_skip(&pc);
+    GO(unwind, 0);
+}
+HANDLER(br_on_null)
+{
+    bool taken = tos == 0;
+    if (taken)
+        DROP();
+    BRANCH_ELSE_SKIP(taken);
+    NEXT;
+}
+HANDLER(br_on_non_null)
+{
+    bool taken = tos != 0;
+    if (!taken)
+        DROP();
+    BRANCH_ELSE_SKIP(taken);
+    NEXT;
+}
+/* The target type: of the second heap type, nullable by flag bit 1. */
+#define CAST_TYPE(at)                                                          \
+    uint8_t flags_ = *at++;                                                    \
+    code_skip(&at);                                                            \
+    code_skip(&at);                                                            \
+    Type type_ = heap_type(MODULE, flags_ & 2, &at)
+HANDLER(br_on_cast)
+{
+    const uint8_t *at = pc;
+    CAST_TYPE(at);
+    if (word_matches(tos, type_)) {
+        BRANCH();
+    } else {
+        pc = at;
+        stp++;
+    }
+    NEXT;
+}
+HANDLER(br_on_cast_fail)
+{
+    const uint8_t *at = pc;
+    CAST_TYPE(at);
+    if (!word_matches(tos, type_)) {
+        BRANCH();
+    } else {
+        pc = at;
+        stp++;
+    }
+    NEXT;
+}
+
+/* ---- parametric, variables */
+
+HANDLER(drop)
+{
+    DROP();
+    NEXT;
+}
+HANDLER(drop_wide)
+{
+    sp -= stp->keep;
+    stp++;
+    FILL();
+    NEXT;
+}
+HANDLER(select)
+{
+    uint32_t c = get_i32(tos);
+    sp -= 2;
+    tos = c ? sp[0] : sp[1];
+    NEXT;
+}
+HANDLER(select_wide)
+{
+    uint32_t c = get_i32(tos);
+    uint32_t n = stp->keep;
+    stp++;
+    sp -= 1 + n;
+    if (!c)
+        for (uint32_t k = 0; k < n; k++)
+            sp[1 + k - n] = sp[1 + k];
+    FILL();
+    NEXT;
+}
+HANDLER(select_t)
+{
+    pc++; /* a vector of length 1 */
+    uint32_t n = *pc == T_V128 ? 2 : 1;
+    if (*pc == KIND_REF || *pc == KIND_REF_NULL)
+        pc++;
+    code_skip(&pc);
+    uint32_t c = get_i32(tos);
+    sp -= 1 + n;
+    if (!c)
+        for (uint32_t k = 0; k < n; k++)
+            sp[1 + k - n] = sp[1 + k];
+    FILL();
+    NEXT;
+}
+HANDLER(local_get)
+{
+    uint32_t i = code_u32(&pc);
+    PUSH(fp[i]);
+    NEXT;
+}
+HANDLER(local_set)
+{
+    uint32_t i = code_u32(&pc);
+    fp[i] = tos;
+    DROP();
+    NEXT;
+}
+HANDLER(local_tee)
+{
+    uint32_t i = code_u32(&pc);
+    fp[i] = tos;
+    NEXT;
+}
+#define WIDE_SLOT()                                                            \
+    uint32_t entry_ = frame_func(fp)->slot_of_local[code_u32(&pc)];            \
+    uint64_t *local = fp + (entry_ >> 1);                                      \
+    bool is_v128 = entry_ & 1
+HANDLER(local_get_wide)
+{
+    WIDE_SLOT();
+    PUSH(local[0]);
+    if (is_v128)
+        PUSH(local[1]);
+    NEXT;
+}
+HANDLER(local_set_wide)
+{
+    WIDE_SLOT();
+    if (is_v128) {
+        local[1] = tos;
+        DROP();
+    }
+    local[0] = tos;
+    DROP();
+    NEXT;
+}
+HANDLER(local_tee_wide)
+{
+    WIDE_SLOT();
+    if (is_v128) {
+        local[1] = tos;
+        local[0] = sp[-1];
+    } else {
+        local[0] = tos;
+    }
+    NEXT;
+}
+HANDLER(global_get)
+{
+    const Global *g = INSTANCE->globals[code_u32(&pc)];
+    PUSH(g->value[0]);
+    if (unlikely(g->type == T_V128))
+        PUSH(g->value[1]);
+    NEXT;
+}
+HANDLER(global_set)
+{
+    Global *g = INSTANCE->globals[code_u32(&pc)];
+    if (unlikely(g->type == T_V128)) {
+        g->value[1] = tos;
+        DROP();
+    }
+    g->value[0] = tos;
+    DROP();
+    NEXT;
+}
+HANDLER(i32_const)
+{
+    PUSH(put_i32((uint32_t)code_s64(&pc)));
+    NEXT;
+}
+HANDLER(i64_const)
+{
+    PUSH(put_i64((uint64_t)code_s64(&pc)));
+    NEXT;
+}
+HANDLER(f32_const)
+{
+    M_u32 bits;
+    memcpy(&bits, pc, sizeof bits);
+    pc += sizeof bits;
+    PUSH(bits);
+    NEXT;
+}
+HANDLER(f64_const)
+{
+    M_u64 bits;
+    memcpy(&bits, pc, sizeof bits);
+    pc += sizeof bits;
+    PUSH(bits);
+    NEXT;
+}
+
+/* ---- tables */
+
+HANDLER(table_get)
+{
+    const Table *t = INSTANCE->tables[code_u32(&pc)];
+    if (unlikely(tos >= t->size))
+        TRAP(ERR_TABLE_BOUNDS);
+    tos = t->elems[tos];
+    NEXT;
+}
+HANDLER(table_set)
+{
+    Table *t = INSTANCE->tables[code_u32(&pc)];
+    uint64_t word = tos;
+    DROP();
+    if (unlikely(tos >= t->size))
+        TRAP(ERR_TABLE_BOUNDS);
+    t->elems[tos] = word;
+    DROP();
+    NEXT;
+}
+/* Three operands below each other: a, b, c = tos. */
+#define POP3(a, b, c)                                                          \
+    uint64_t c = tos, b = sp[-1], a = sp[-2];                                  \
+    sp -= 3
+HANDLER(table_init)
+{
+    uint32_t elem = code_u32(&pc);
+    Table *t = INSTANCE->tables[code_u32(&pc)];
+    POP3(at, source, n);
+    CHECK(table_init(INSTANCE, t, elem, at, source, n));
+    FILL();
+    NEXT;
+}
+HANDLER(elem_drop)
+{
+    INSTANCE->elem_dropped[code_u32(&pc)] = 1;
+    NEXT;
+}
+HANDLER(table_copy)
+{
+    Table *to = INSTANCE->tables[code_u32(&pc)];
+    Table *from = INSTANCE->tables[code_u32(&pc)];
+    POP3(at, source, n);
+    CHECK(table_copy(to, at, from, source, n));
+    FILL();
+    NEXT;
+}
+HANDLER(table_fill)
+{
+    Table *t = INSTANCE->tables[code_u32(&pc)];
+    POP3(at, word, n);
+    CHECK(table_fill(t, at, word, n));
+    FILL();
+    NEXT;
+}
+HANDLER(table_grow)
+{
+    Table *t = INSTANCE->tables[code_u32(&pc)];
+    uint64_t by = tos;
+    DROP();
+    uint64_t old = table_grow(t, by, tos);
+    tos = t->type.limits.is64 ? old : (uint32_t)old;
+    NEXT;
+}
+HANDLER(table_size)
+{
+    PUSH(INSTANCE->tables[code_u32(&pc)]->size);
+    NEXT;
+}
+
+/* ---- memories */
+
+#define MEMORY_DATA(index) (INSTANCE->memories[index]->data)
+HANDLER(memory_size)
+{
+    const MemoryData *d = MEMORY_DATA(code_u32(&pc));
+    PUSH(d->size >> d->page_log2);
+    NEXT;
+}
+HANDLER(memory_grow)
+{
+    Memory *m = INSTANCE->memories[code_u32(&pc)];
+    uint64_t old = memory_grow(m, tos);
+    tos = m->data->is64 ? old : (uint32_t)old;
+    NEXT;
+}
+HANDLER(memory_init)
+{
+    uint32_t data = code_u32(&pc);
+    MemoryData *d = MEMORY_DATA(code_u32(&pc));
+    SPILL();
+    SAVE();
+    POP3(at, source, n);
+    CHECK(memory_init(INSTANCE, d, data, at, source, n));
+    FILL();
+    NEXT;
+}
+HANDLER(data_drop)
+{
+    INSTANCE->data_dropped[code_u32(&pc)] = 1;
+    NEXT;
+}
+HANDLER(memory_copy)
+{
+    MemoryData *to = MEMORY_DATA(code_u32(&pc));
+    MemoryData *from = MEMORY_DATA(code_u32(&pc));
+    SPILL();
+    SAVE();
+    POP3(at, source, n);
+    CHECK(memory_copy(THE_STORE, to, at, from, source, n));
+    FILL();
+    NEXT;
+}
+HANDLER(memory_fill)
+{
+    MemoryData *d = MEMORY_DATA(code_u32(&pc));
+    SPILL();
+    SAVE();
+    POP3(at, value, n);
+    CHECK(memory_fill(THE_STORE, d, at, (uint8_t)value, n));
+    FILL();
+    NEXT;
+}
+
+/* ---- references */
+
+HANDLER(ref_null)
+{
+    code_skip(&pc);
+    PUSH(0);
+    NEXT;
+}
+HANDLER(ref_is_null)
+{
+    tos = tos == 0;
+    NEXT;
+}
+HANDLER(ref_func)
+{
+    PUSH((uintptr_t)instance_func(INSTANCE, code_u32(&pc)));
+    NEXT;
+}
+HANDLER(ref_eq)
+{
+    uint64_t other = tos;
+    DROP();
+    tos = tos == other;
+    NEXT;
+}
+HANDLER(ref_as_non_null)
+{
+    if (unlikely(!tos))
+        TRAP(ERR_NULL_REFERENCE);
+    NEXT;
+}
+HANDLER(ref_test)
+{
+    tos = word_matches(tos, heap_type(MODULE, 0, &pc));
+    NEXT;
+}
+HANDLER(ref_test_null)
+{
+    tos = word_matches(tos, heap_type(MODULE, 1, &pc));
+    NEXT;
+}
+HANDLER(ref_cast)
+{
+    if (unlikely(!word_matches(tos, heap_type(MODULE, 0, &pc))))
+        TRAP(ERR_CAST);
+    NEXT;
+}
+HANDLER(ref_cast_null)
+{
+    if (unlikely(!word_matches(tos, heap_type(MODULE, 1, &pc))))
+        TRAP(ERR_CAST);
+    NEXT;
+}
+HANDLER(any_convert_extern) { NEXT; }
+HANDLER(extern_convert_any) { NEXT; }
+HANDLER(ref_i31)
+{
+    tos = (uint32_t)(tos << 1) | 1;
+    NEXT;
+}
+HANDLER(i31_get_s)
+{
+    if (unlikely(!tos))
+        TRAP(ERR_NULL_I31);
+    tos = (uint32_t)((int32_t)(uint32_t)tos >> 1);
+    NEXT;
+}
+HANDLER(i31_get_u)
+{
+    if (unlikely(!tos))
+        TRAP(ERR_NULL_I31);
+    tos = (uint32_t)tos >> 1;
+    NEXT;
+}
+
+/* ---- aggregates: fields and elements go through memory, at sp */
+
+HANDLER(struct_new)
+{
+    const TypeDef *t = MODULE->types[code_u32(&pc)];
+    SPILL();
+    SAVE();
+    Object *o = heap_struct(THE_STORE, t);
+    if (unlikely(!o))
+        TRAP(ERR_HEAP_LIMIT);
+    for (uint32_t k = t->structure.n_fields; k-- > 0;) {
+        const Field *f = &t->structure.fields[k];
+        sp -= type_slots(f->type);
+        field_store((char *)o + f->offset, f->type, sp + 1);
+    }
+    FILL();
+    PUSH((uintptr_t)o);
+    NEXT;
+}
+HANDLER(struct_new_default)
+{
+    const TypeDef *t = MODULE->types[code_u32(&pc)];
+    SPILL();
+    SAVE();
+    Object *o = heap_struct(THE_STORE, t);
+    if (unlikely(!o))
+        TRAP(ERR_HEAP_LIMIT);
+    PUSH((uintptr_t)o);
+    NEXT;
+}
+#define STRUCT_GET(is_signed)                                                  \
+    const TypeDef *t = MODULE->types[code_u32(&pc)];                           \
+    const Field *f = &t->structure.fields[code_u32(&pc)];                      \
+    if (unlikely(!tos))                                                        \
+        TRAP(ERR_NULL_STRUCT);                                                 \
+    field_load((char *)word_object(tos) + f->offset, f->type, is_signed, sp);  \
+    if (f->type == T_V128)                                                     \
+        sp++;                                                                  \
+    FILL()
+HANDLER(struct_get)
+{
+    STRUCT_GET(false);
+    NEXT;
+}
+HANDLER(struct_get_s)
+{
+    STRUCT_GET(true);
+    NEXT;
+}
+HANDLER(struct_get_u)
+{
+    STRUCT_GET(false);
+    NEXT;
+}
+HANDLER(struct_set)
+{
+    const TypeDef *t = MODULE->types[code_u32(&pc)];
+    const Field *f = &t->structure.fields[code_u32(&pc)];
+    SPILL();
+    sp -= type_slots(f->type);
+    if (unlikely(!*sp))
+        TRAP(ERR_NULL_STRUCT);
+    field_store((char *)word_object(*sp) + f->offset, f->type, sp + 1);
+    DROP();
+    NEXT;
+}
+HANDLER(array_new)
+{
+    const TypeDef *t = MODULE->types[code_u32(&pc)];
+    uint32_t n = get_i32(tos);
+    SPILL();
+    SAVE();
+    Object *o = heap_array(THE_STORE, t, n);
+    if (unlikely(!o))
+        TRAP(ERR_HEAP_LIMIT);
+    sp -= type_slots(t->array.type);
+    array_fill(o, t, 0, sp, n);
+    tos = (uintptr_t)o;
+    NEXT;
+}
+HANDLER(array_new_default)
+{
+    const TypeDef *t = MODULE->types[code_u32(&pc)];
+    SPILL();
+    SAVE();
+    Object *o = heap_array(THE_STORE, t, get_i32(tos));
+    if (unlikely(!o))
+        TRAP(ERR_HEAP_LIMIT);
+    tos = (uintptr_t)o;
+    NEXT;
+}
+HANDLER(array_new_fixed)
+{
+    const TypeDef *t = MODULE->types[code_u32(&pc)];
+    uint32_t n = code_u32(&pc), size = type_size(t->array.type);
+    SPILL();
+    SAVE();
+    Object *o = heap_array(THE_STORE, t, n);
+    if (unlikely(!o))
+        TRAP(ERR_HEAP_LIMIT);
+    char *at = (char *)o + t->array.offset + (size_t)n * size;
+    for (; n > 0; n--) {
+        at -= size;
+        sp -= type_slots(t->array.type);
+        field_store(at, t->array.type, sp + 1);
+    }
+    FILL();
+    PUSH((uintptr_t)o);
+    NEXT;
+}
+#define ARRAY_NEW_SEGMENT(init)                                                \
+    const TypeDef *t = MODULE->types[code_u32(&pc)];                           \
+    uint32_t segment = code_u32(&pc);                                          \
+    uint32_t n = get_i32(tos), source = get_i32(sp[-1]);                       \
+    CHECK(init(INSTANCE, NULL, t, segment, 0, source, n));                     \
+    SPILL();                                                                   \
+    SAVE();                                                                    \
+    Object *o = heap_array(THE_STORE, t, n);                                       \
+    if (unlikely(!o))                                                          \
+        TRAP(ERR_HEAP_LIMIT);                                                  \
+    CHECK(init(INSTANCE, o, t, segment, 0, source, n));                        \
+    sp--;                                                                      \
+    tos = (uintptr_t)o
+HANDLER(array_new_data)
+{
+    ARRAY_NEW_SEGMENT(array_init_data);
+    NEXT;
+}
+HANDLER(array_new_elem)
+{
+    ARRAY_NEW_SEGMENT(array_init_elem);
+    NEXT;
+}
+#define ARRAY_GET(is_signed)                                                   \
+    const TypeDef *t = MODULE->types[code_u32(&pc)];                           \
+    uint32_t i = get_i32(tos);                                                 \
+    sp--;                                                                      \
+    const Object *o = word_object(*sp);                                        \
+    if (unlikely(!o))                                                          \
+        TRAP(ERR_NULL_ARRAY);                                                  \
+    if (unlikely(i >= o->length))                                              \
+        TRAP(ERR_ARRAY_BOUNDS);                                                \
+    Type type = t->array.type;                                                 \
+    field_load((const char *)o + t->array.offset                               \
+                   + (size_t)i * type_size(type),                              \
+               type, is_signed, sp);                                           \
+    if (type == T_V128)                                                        \
+        sp++;                                                                  \
+    FILL()
+HANDLER(array_get)
+{
+    ARRAY_GET(false);
+    NEXT;
+}
+HANDLER(array_get_s)
+{
+    ARRAY_GET(true);
+    NEXT;
+}
+HANDLER(array_get_u)
+{
+    ARRAY_GET(false);
+    NEXT;
+}
+HANDLER(array_set)
+{
+    const TypeDef *t = MODULE->types[code_u32(&pc)];
+    Type type = t->array.type;
+    SPILL();
+    sp -= 1 + type_slots(type);
+    Object *o = word_object(*sp);
+    uint32_t i = get_i32(sp[1]);
+    if (unlikely(!o))
+        TRAP(ERR_NULL_ARRAY);
+    if (unlikely(i >= o->length))
+        TRAP(ERR_ARRAY_BOUNDS);
+    field_store((char *)o + t->array.offset + (size_t)i * type_size(type),
+                type, sp + 2);
+    DROP();
+    NEXT;
+}
+HANDLER(array_len)
+{
+    if (unlikely(!tos))
+        TRAP(ERR_NULL_ARRAY);
+    tos = word_object(tos)->length;
+    NEXT;
+}
+HANDLER(array_fill)
+{
+    const TypeDef *t = MODULE->types[code_u32(&pc)];
+    uint32_t n = get_i32(tos), wide = type_slots(t->array.type);
+    sp -= 2 + wide; /* array, index, value, n */
+    if (unlikely(!*sp))
+        TRAP(ERR_NULL_ARRAY);
+    CHECK(array_fill(word_object(*sp), t, get_i32(sp[1]), sp + 2, n));
+    DROP();
+    NEXT;
+}
+HANDLER(array_copy)
+{
+    const TypeDef *t = MODULE->types[code_u32(&pc)];
+    code_skip(&pc);
+    uint32_t n = get_i32(tos);
+    sp -= 4; /* to, index, from, index, n */
+    if (unlikely(!sp[0] || !sp[2]))
+        TRAP(ERR_NULL_ARRAY);
+    CHECK(array_copy(word_object(sp[0]), t, get_i32(sp[1]),
+                     word_object(sp[2]), get_i32(sp[3]), n));
+    DROP();
+    NEXT;
+}
+#define ARRAY_INIT(init)                                                       \
+    const TypeDef *t = MODULE->types[code_u32(&pc)];                           \
+    uint32_t segment = code_u32(&pc);                                          \
+    uint32_t n = get_i32(tos);                                                 \
+    sp -= 3; /* array, index, source, n */                                     \
+    if (unlikely(!*sp))                                                        \
+        TRAP(ERR_NULL_ARRAY);                                                  \
+    CHECK(init(INSTANCE, word_object(*sp), t, segment, get_i32(sp[1]),         \
+               get_i32(sp[2]), n));                                            \
+    DROP()
+HANDLER(array_init_data)
+{
+    ARRAY_INIT(array_init_data);
+    NEXT;
+}
+HANDLER(array_init_elem)
+{
+    ARRAY_INIT(array_init_elem);
+    NEXT;
+}
+
+/* ---- vectors */
+
+HANDLER(v128_const)
+{
+    SPILL();
+    memcpy(sp + 1, pc, 16);
+    pc += 16;
+    sp += 2;
+    FILL();
+    NEXT;
+}
+HANDLER(i8x16_shuffle)
+{
+    SPILL();
+    sp -= 2;
+    put_v128(sp - 1, eval_i8x16_shuffle(get_v128(sp - 1), get_v128(sp + 1),
+                                        pc));
+    pc += 16;
+    FILL();
+    NEXT;
+}
+
+/* ---- threads.  A shared memory's size only grows. */
+
+/* Reads a memarg; `base` is the address operand.  Gives the effective address
+ * and the memory, or traps. */
+#define EFFECTIVE(d, ea, base, n)                                              \
+    uint64_t align_ = code_u64(&pc);                                           \
+    MemoryData *d = unlikely(align_ & 0x40) ? MEMORY_DATA(code_u32(&pc))       \
+                                            : INSTANCE->memory0;               \
+    uint64_t ea = (base) + code_u64(&pc);                                      \
+    uint64_t size_ =                                                           \
+        atomic_load_explicit(&d->size, memory_order_relaxed);                  \
+    if (unlikely(ea < (base) || ea > size_ || size_ - ea < (n)))               \
+    TRAP(ERR_MEMORY_BOUNDS)
+#define EFFECTIVE_ALIGNED(d, ea, base, n)                                      \
+    EFFECTIVE(d, ea, base, n);                                                 \
+    if (unlikely(ea % (n)))                                                    \
+    TRAP(ERR_UNALIGNED)
+
+HANDLER(atomic_notify)
+{
+    EFFECTIVE_ALIGNED(d, ea, sp[-1], 4u);
+    tos = memory_notify(d, ea, get_i32(tos));
+    sp--;
+    NEXT;
+}
+#define ATOMIC_WAIT(n, is64)                                                   \
+    EFFECTIVE_ALIGNED(d, ea, sp[-2], n);                                       \
+    if (unlikely(!d->shared))                                                  \
+        TRAP(ERR_EXPECTED_SHARED);                                             \
+    SPILL();                                                                   \
+    SAVE();                                                                    \
+    sp -= 2;                                                                   \
+    CHECK(wait_at(THE_STORE, d, ea, is64, sp));                                    \
+    FILL()
+HANDLER(atomic_wait32)
+{
+    ATOMIC_WAIT(4u, false);
+    NEXT;
+}
+HANDLER(atomic_wait64)
+{
+    ATOMIC_WAIT(8u, true);
+    NEXT;
+}
+HANDLER(atomic_fence)
+{
+    pc++;
+    atomic_thread_fence(memory_order_seq_cst);
+    NEXT;
+}
