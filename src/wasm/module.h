@@ -97,9 +97,10 @@ typedef struct {
 /* Where a control transfer lands.  One entry per transfer that can be taken,
  * in code order, as the head of validate.h lists them. */
 typedef struct {
-    int32_t dpc;         /* from the instruction's immediates to the target */
-    int32_t dstp;        /* from this entry to the next one at the target */
-    uint16_t keep, drop; /* 8-byte slots: the upper `keep` move down by `drop` */
+    int32_t dpc;  /* from the instruction's immediates to the target */
+    int32_t dstp; /* from this entry to the next one at the target */
+    uint16_t keep,
+        drop; /* 8-byte slots: the upper `keep` move down by `drop` */
 } BranchEntry;
 
 typedef enum {
@@ -132,21 +133,21 @@ enum {
      * then locals are found by local_slots, and each drop and untyped select
      * has an entry whose `keep` is the width in slots. */
     FUNC_WIDE = 1,
-    FUNC_LOOPS = 2,  /* has a loop */
-    FUNC_CALLS = 4,  /* calls, or runs bulk or waiting instructions */
+    FUNC_LOOPS = 2, /* has a loop */
+    FUNC_CALLS = 4, /* calls, or runs bulk or waiting instructions */
 };
 
 /* A function defined by the module. */
 typedef struct Func {
     const TypeDef *type;
     uint32_t type_index;
-    uint32_t index;          /* in the function index space */
-    uint32_t start, end;     /* offsets of the body: locals .. after its `end` */
-    uint32_t code;           /* offset of its first instruction */
-    uint32_t n_locals;       /* parameters included */
-    uint32_t local_slots;    /* 8-byte slots of all locals, hidden ones too */
-    uint32_t max_height;     /* operand slots, at most */
-    uint32_t flags;          /* FUNC_* */
+    uint32_t index;       /* in the function index space */
+    uint32_t start, end;  /* offsets of the body: locals .. after its `end` */
+    uint32_t code;        /* offset of its first instruction */
+    uint32_t n_locals;    /* parameters included */
+    uint32_t local_slots; /* 8-byte slots of all locals, hidden ones too */
+    uint32_t max_height;  /* operand slots, at most */
+    uint32_t flags;       /* FUNC_* */
     const BranchEntry *branches;
     uint32_t n_branches;
     const Handler *handlers;
@@ -178,15 +179,15 @@ typedef struct {
     ConstExpr offset;
     Type type;
     uint32_t count;
-    const uint32_t *funcs;   /* function indices, or NULL: */
-    const ConstExpr *exprs;  /* expressions */
+    const uint32_t *funcs;  /* function indices, or NULL: */
+    const ConstExpr *exprs; /* expressions */
 } ElemSegment;
 
 typedef struct {
     Name name;
-    uint32_t start, len;  /* of the payload after the name */
-    uint8_t after;        /* id of the last known section before it; 0: none */
-    uint32_t offset;      /* of its section id byte */
+    uint32_t start, len; /* of the payload after the name */
+    uint8_t after;       /* id of the last known section before it; 0: none */
+    uint32_t offset;     /* of its section id byte */
 } CustomSection;
 
 typedef struct {
@@ -244,7 +245,7 @@ typedef struct Module {
     uint32_t n_sections;
     uint32_t code_bytes; /* size of the code section */
 
-    uint8_t *declared;   /* bit per function: may ref.func name it in code */
+    uint8_t *declared;      /* bit per function: may ref.func name it in code */
     _Atomic(Names *) names; /* made at the first look-up: names.h */
 } Module;
 

@@ -46,6 +46,7 @@ enum {
     HEAP_STRUCT = 0x6b,
     HEAP_ARRAY = 0x6a,
     HEAP_EXN = 0x69,
+    HEAP_BOTTOM = 0x40, /* of unreachable code: matches every heap type */
 };
 #define HEAP_ABSTRACT ((uint32_t)1 << 23)
 #define HEAP_REC      ((uint32_t)1 << 22) /* position within its own group: */
@@ -109,8 +110,8 @@ struct TypeDef {
     uint32_t id;
     uint8_t kind; /* CompKind */
     bool final;
-    uint32_t super; /* id, or NO_TYPE */
-    uint32_t depth; /* of supertypes above; at most 63 */
+    uint32_t super;          /* id, or NO_TYPE */
+    uint32_t depth;          /* of supertypes above; at most 63 */
     const uint32_t *display; /* ids, root first; display[depth] == id */
     union {
         FuncType func;

@@ -37,4 +37,8 @@ bool validate_function(Module *m, Func *f, Error *err);
 bool validate_const(Module *m, ConstExpr *e, Type result, uint32_t n_globals,
                     Error *err);
 
+/* All that decoding left open: fields, constant expressions, functions.
+ * report NULL: stops at the first failure. */
+bool validate_module(Module *m, ModuleReport *report, void *env, Error *err);
+
 #endif

@@ -1,7 +1,8 @@
-/* walk.h - steps over instructions that are known to be valid.
+/* walk.h - steps over instructions without executing them.
  *
- * For what needs to find instruction borders without executing: positions of
- * traps, printing, dumps.
+ * For what needs to find instruction borders: positions of traps, printing,
+ * dumps, the ends of constant expressions.  Bytes need not be valid; what is
+ * malformed fails the reader.
  */
 #ifndef CHI_WASM_WALK_H
 #define CHI_WASM_WALK_H
