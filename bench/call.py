@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,7 @@ from common import (
 ENGINES = ("c", "python", "wasm3", "chiasm")
 HEADS = {"c": "C ext", "python": "Python", "wasm3": "pywasm3", "chiasm": "chiasm"}
 PACKAGES = {"wasm3": "wasm3", "chiasm": "chiasm"}
+TIMEOUT_S = 60
 UNITS = {"ns": 1.0, "us": 1e3, "ms": 1e6}
 
 
@@ -152,11 +154,14 @@ class Worker:
         return {"error": exit_reason(self.process.wait())}
 
     def ask(self, row: str) -> dict[str, Any]:
-        """Return the worker's answer for a row."""
+        """Return the worker's answer for a row; one that hangs is killed."""
         assert self.process.stdin
+        alarm = threading.Timer(TIMEOUT_S, self.process.kill)
+        alarm.start()
         self.process.stdin.write(row + "\n")
         self.process.stdin.flush()
         answer = self.read()
+        alarm.cancel()
         if self.process.poll() is not None:
             self.start()
         return answer
@@ -261,33 +266,35 @@ def start_workers(results: Results, engines: list[str]) -> dict[str, Worker]:
     return workers
 
 
-def verdict(ns: float | None, limit: float | None) -> str:
+def verdict(results: Results, row: Row, limit: float | None) -> str:
+    """Return whether Chiasm keeps within a limit; a row that erred does not."""
+    ns = results.best(row.key, "chiasm")
+    if "chiasm" in results.errors.get(row.key, {}) and limit is not None:
+        return "fail"
     if ns is None or limit is None:
         return "–"
     return "pass" if ns <= limit else "fail"
 
 
+def row_cells(results: Results, row: Row, engines: list[str]) -> list[str]:
+    errors = results.errors.get(row.key, {})
+
+    def cell(ns: float | None) -> str:
+        return format_number(None if ns is None else ns / UNITS[row.unit])
+
+    cells = [row.text, row.unit]
+    for engine in engines:
+        cells.append("error" if engine in errors else cell(results.best(row.key, engine)))
+    for target in (row.gate, row.goal):
+        limit = results.scaled(row, target)
+        cells += [cell(limit), verdict(results, row, limit)]
+    return cells
+
+
 def table(results: Results, engines: list[str]) -> str:
     """Return the rows: time by engine, gate and goal scaled to this machine, verdicts."""
     head = ["", "unit", *(HEADS[engine] for engine in engines), "gate", "", "goal", ""]
-    rows = []
-    for row in ROWS:
-        unit = UNITS[row.unit]
-
-        def cell(ns: float | None, unit: float = unit) -> str:
-            return format_number(None if ns is None else ns / unit)
-
-        chiasm = results.best(row.key, "chiasm")
-        gate, goal = results.scaled(row, row.gate), results.scaled(row, row.goal)
-        times = [
-            "error"
-            if engine in results.errors.get(row.key, {})
-            else cell(results.best(row.key, engine))
-            for engine in engines
-        ]
-        verdicts = [cell(gate), verdict(chiasm, gate), cell(goal), verdict(chiasm, goal)]
-        rows.append([row.text, row.unit, *times, *verdicts])
-    return markdown_table(head, rows)
+    return markdown_table(head, [row_cells(results, row, engines) for row in ROWS])
 
 
 def print_report(results: Results, engines: list[str]) -> bool:
@@ -299,9 +306,7 @@ def print_report(results: Results, engines: list[str]) -> bool:
             print(f"error: {key} by {engine}: {text}")
     for engine, text in results.missing.items():
         print(f"missing: {engine}: {text}")
-    judged = [
-        verdict(results.best(row.key, "chiasm"), results.scaled(row, row.gate)) for row in ROWS
-    ]
+    judged = [verdict(results, row, results.scaled(row, row.gate)) for row in ROWS]
     print(f"gates: {judged.count('pass')} passed, {judged.count('fail')} failed")
     return "fail" not in judged and not any(results.errors.values())
 

@@ -112,12 +112,11 @@ def geometric_mean(values: Iterable[float]) -> float:
 
 
 def format_number(value: float | None) -> str:
-    """Return three significant digits, as the tables show them."""
+    """Return about three significant digits, as the tables show them."""
     if value is None or math.isnan(value):
         return "–"
-    if value >= 100:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    decimals = next((d for d, least in enumerate((99.5, 9.95, 0.0995)) if value >= least), 3)
+    return f"{value:.{decimals}f}"
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

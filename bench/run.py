@@ -74,6 +74,15 @@ class Results:
     times: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     errors: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    @property
+    def unit(self) -> str:
+        """The engine that all are divided by: gcc, or the first if gcc is missing."""
+        return "gcc" if "gcc" in self.engines else next(iter(self.engines))
+
+    @property
+    def others(self) -> list[str]:
+        return [engine for engine in self.engines if engine != self.unit]
+
     def best(self, kernel: str, engine: str) -> int | None:
         """Return the least time in ns, None if there is none or the engine erred."""
         times = self.times.get(kernel, {}).get(engine)
@@ -160,27 +169,25 @@ def run_round(results: Results, number: int, quick: bool) -> None:
 
 
 def kernel_row(results: Results, kernel: Kernel) -> list[str]:
-    base = results.best(kernel.name, "gcc")
-    row = [kernel.name, format_number(base / 1e6 if base else None)]
-    for engine in results.engines:
-        if engine == "gcc":
-            continue
-        erred = engine in results.errors.get(kernel.name, {})
-        ratio = results.ratio(kernel.name, engine, "gcc")
-        row.append("error" if erred else format_number(ratio))
-    return row
+    errors = results.errors.get(kernel.name, {})
+    base = results.best(kernel.name, results.unit)
+
+    def cell(engine: str) -> str:
+        ratio = results.ratio(kernel.name, engine, results.unit)
+        return "error" if engine in errors else format_number(ratio)
+
+    return [kernel.name, format_number(base / 1e6 if base else None), *map(cell, results.others)]
 
 
 def mean_row(results: Results, unit: str) -> list[str]:
     """Return the row of geometric means; a number in brackets counts the kernels, if not all."""
-    row = [f"geometric mean ÷ {unit}", ""]
-    for engine in results.engines:
-        if engine == "gcc":
-            continue
+
+    def cell(engine: str) -> str:
         ratios = results.ratios(engine, unit)
         partial = f" ({len(ratios)})" if 0 < len(ratios) < len(results.kernels) else ""
-        row.append(format_number(geometric_mean(ratios)) + partial)
-    return row
+        return format_number(geometric_mean(ratios)) + partial
+
+    return [f"geometric mean ÷ {unit}", "", *map(cell, results.others)]
 
 
 def spread_row(results: Results) -> list[str]:
@@ -188,16 +195,15 @@ def spread_row(results: Results) -> list[str]:
         spread = results.spread(engine)
         return "–" if spread is None else f"{100 * spread:.1f} %"
 
-    others = [engine for engine in results.engines if engine != "gcc"]
-    return ["spread of the rounds", cell("gcc"), *map(cell, others)]
+    return ["spread of the rounds", cell(results.unit), *map(cell, results.others)]
 
 
 def table(results: Results) -> str:
-    """Return the table of ratios to gcc."""
-    head = ["kernel", "gcc ms", *(engine for engine in results.engines if engine != "gcc")]
+    """Return the table of ratios to the unit."""
+    head = ["kernel", f"{results.unit} ms", *results.others]
     rows = [kernel_row(results, kernel) for kernel in results.kernels]
-    rows.append(mean_row(results, "gcc"))
-    if "wasm3" in results.engines:
+    rows.append(mean_row(results, results.unit))
+    if "wasm3" in results.others:
         rows.append(mean_row(results, "wasm3"))
     rows.append(spread_row(results))
     return markdown_table(head, rows)
@@ -226,7 +232,7 @@ def report(results: Results, command: str, pinned: str, rounds: int) -> str:
     ]
     parts = [
         "# The 20 kernels",
-        "Time of each engine divided by that of gcc; less is better. Made by",
+        f"Time of each engine divided by that of {results.unit}; less is better. Made by",
         f"```\npython bench/build.py\n{command}\n```",
         f"on {machine()}; {pinned}, {rounds} rounds interleaved over the engines, CPU time of the "
         f"best call. “spread” is the median over the kernels of how far the rounds lie apart.",
@@ -256,17 +262,17 @@ def plot(results: Results, path: Path) -> str:
     matplotlib.use("svg")
     pyplot = importlib.import_module("matplotlib.pyplot")
     matplotlib.rcParams["svg.hashsalt"] = "chiasm"
-    engines = [engine for engine in results.engines if engine != "gcc"][::-1]
+    engines = results.others[::-1]
     figure, axes = pyplot.subplots(figsize=(8, 0.4 * len(engines) + 1), layout="constrained")
     for at, engine in enumerate(engines):
-        ratios = results.ratios(engine, "gcc")
+        ratios = results.ratios(engine, results.unit)
         colour = "tab:orange" if engine.startswith("chiasm") else "tab:blue"
         axes.scatter(ratios, [at] * len(ratios), s=9, color=colour, alpha=0.4)
         axes.scatter([geometric_mean(ratios)], [at], s=90, marker="|", color=colour, linewidth=3)
     axes.axvline(1, color="0.6", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yticks(range(len(engines)), engines)
-    axes.set_xlabel("time ÷ gcc -O2 (dots: kernels, bars: geometric mean)")
+    axes.set_xlabel(f"time ÷ {results.unit} (dots: kernels, bars: geometric mean)")
     figure.savefig(path, metadata={"Date": None})
     return f"wrote {path.name}"
 
@@ -292,6 +298,8 @@ def main() -> None:
     rounds = options.rounds or (1 if options.quick else 3)
     pinned = pin(options.cpu)
     engines, missing = find_engines(options.engines)
+    if not engines:
+        sys.exit("\n".join(f"missing: {engine}: {why}" for engine, why in missing.items()))
     results = Results(engines, missing, [BY_NAME[name] for name in options.kernels])
     build_all([name for name in NATIVE if name in engines])
     for number in range(1, rounds + 1):
