@@ -95,24 +95,30 @@ def sum_code(count: int, add: int) -> bytes:
     return first + b"".join(get + bytes([add]) for get in rest)
 
 
+# fmt: off
 # acc = i = 0; do acc += f(i); while (++i < n); return acc
 EACH = bytes(
-    [LOOP, EMPTY_BLOCK]
-    + [LOCAL_GET, 1, LOCAL_GET, 2, CALL, 0, I32_ADD, LOCAL_SET, 1]
-    + [LOCAL_GET, 2, I32_CONST, 1, I32_ADD, LOCAL_SET, 2]
-    + [LOCAL_GET, 2, LOCAL_GET, 0, I32_LT_U, BR_IF, 0]
-    + [END, LOCAL_GET, 1]
+    [
+        LOOP, EMPTY_BLOCK,
+        LOCAL_GET, 1, LOCAL_GET, 2, CALL, 0, I32_ADD, LOCAL_SET, 1,
+        LOCAL_GET, 2, I32_CONST, 1, I32_ADD, LOCAL_SET, 2,
+        LOCAL_GET, 2, LOCAL_GET, 0, I32_LT_U, BR_IF, 0,
+        END, LOCAL_GET, 1,
+    ]
 )
 
 # acc = i = 0; do acc = (acc ^ i) * 31 + i; while (++i < n); return acc
 SPIN = bytes(
-    [LOOP, EMPTY_BLOCK]
-    + [LOCAL_GET, 1, LOCAL_GET, 2, I32_XOR, I32_CONST, 31, I32_MUL]
-    + [LOCAL_GET, 2, I32_ADD, LOCAL_SET, 1]
-    + [LOCAL_GET, 2, I32_CONST, 1, I32_ADD, LOCAL_SET, 2]
-    + [LOCAL_GET, 2, LOCAL_GET, 0, I32_LT_U, BR_IF, 0]
-    + [END, LOCAL_GET, 1]
+    [
+        LOOP, EMPTY_BLOCK,
+        LOCAL_GET, 1, LOCAL_GET, 2, I32_XOR, I32_CONST, 31, I32_MUL,
+        LOCAL_GET, 2, I32_ADD, LOCAL_SET, 1,
+        LOCAL_GET, 2, I32_CONST, 1, I32_ADD, LOCAL_SET, 2,
+        LOCAL_GET, 2, LOCAL_GET, 0, I32_LT_U, BR_IF, 0,
+        END, LOCAL_GET, 1,
+    ]
 )
+# fmt: on
 
 ADD_I32 = Function("add", [I32, I32], [I32], sum_code(2, I32_ADD))
 
