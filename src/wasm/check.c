@@ -90,10 +90,13 @@ static void set_mark(Validator *v)
     v->mark = v->stack + (high < v->stack_capacity ? high : v->stack_capacity);
 }
 
-static void grow_stack(Validator *v)
+void check_grow_stack(Validator *v)
 {
-    size_t depth = (size_t)(v->sp - v->stack),
-           base = v->floor ? (size_t)(v->floor - v->stack) : 0;
+    size_t depth = 0, base = 0;
+    if (v->stack) {
+        depth = (size_t)(v->sp - v->stack);
+        base = (size_t)(v->floor - v->stack);
+    }
     v->stack_capacity = v->stack_capacity ? v->stack_capacity * 2 : 256;
     v->stack = realloc(v->stack, v->stack_capacity * sizeof *v->stack);
     if (!v->stack)
@@ -105,7 +108,7 @@ static void grow_stack(Validator *v)
 void check_raise(Validator *v)
 {
     if ((size_t)(v->sp - v->stack) == v->stack_capacity)
-        grow_stack(v);
+        check_grow_stack(v);
     if (check_height(v) + 1 > v->max_height)
         v->max_height = check_height(v) + 1;
     set_mark(v);

@@ -158,6 +158,7 @@ bool check_limit(Validator *v, const char *format, ...) PRINTF_LIKE(2, 3);
 bool check_mismatch(Validator *v, Type expected, Type found);
 
 /* Operands. */
+void check_grow_stack(Validator *v);
 void check_raise(Validator *v); /* makes room at the mark */
 void check_set_wide(Validator *v, uint32_t wide);
 bool check_pop_slow(Validator *v, Type expected);

@@ -320,7 +320,7 @@ void decode_tag_section(Reader *r, Module *m)
 
 void decode_global_section(Reader *r, Module *m)
 {
-    uint32_t n = decode_count(r, LIMIT_GLOBALS, 4, "globals");
+    uint32_t n = decode_count(r, LIMIT_GLOBALS, 3, "globals");
     EXTEND(m, m->globals, m->n_globals, n);
     for (uint32_t i = 0; i < n && reader_ok(r); i++) {
         GlobalType *t = &m->globals[m->n_globals++];

@@ -323,6 +323,7 @@ void check_init(Validator *v, Module *m, Error *err)
                          : m->memories[0].limits.is64 ? T_I64
                                                       : T_I32;
     fill_ops(v);
+    check_grow_stack(v);
 }
 
 void check_free(Validator *v)
@@ -493,8 +494,9 @@ static bool keep(Validator *v, Func *f)
     f->branches =
         arena_copy(&v->m->arena, v->entries, v->n_entries * sizeof *v->entries);
     f->n_local_runs = v->n_runs - n_params;
-    f->locals = arena_copy(&v->m->arena, v->runs + n_params,
-                           f->n_local_runs * sizeof *v->runs);
+    if (f->n_local_runs)
+        f->locals = arena_copy(&v->m->arena, v->runs + n_params,
+                               f->n_local_runs * sizeof *v->runs);
     keep_handlers(v, f);
     return keep_slots(v, f);
 }
