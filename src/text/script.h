@@ -19,7 +19,7 @@ typedef enum {
     COMMAND_MODULE,            /* module: define and instantiate; name */
     COMMAND_MODULE_DEFINITION, /* module: define only; name */
     COMMAND_MODULE_INSTANCE,   /* name: of the instance; of: of the definition,
-                                  or the last one if empty */
+                                  empty for the last one */
     COMMAND_REGISTER,          /* string; name: of the instance or the last */
     COMMAND_ACTION,            /* action */
     COMMAND_ASSERT_RETURN,     /* action, expected */
