@@ -60,14 +60,7 @@ typedef struct {
     uint32_t n;
 } Types;
 
-enum { OPS_PER_PREFIX = 0x180, OPS_PREFIX = OP_COUNT + 1 };
-
-/* Code to Op, of what the features allow: OP_COUNT where there is none, and
- * OPS_PREFIX for the prefixes themselves. */
-typedef struct {
-    uint16_t one_byte[256];
-    uint16_t prefixed[4][OPS_PER_PREFIX]; /* 0xfb to 0xfe */
-} OpTable;
+enum { QUICK_LOCALS = 128 };
 
 typedef struct {
     Module *m;
@@ -75,9 +68,8 @@ typedef struct {
     Reader r; /* behind the opcode */
     uint32_t at;
     Op op;
-    const OpTable *ops; /* `all`, or `constant` in a constant expression */
-    OpTable all, constant;
     uint32_t flags;       /* FUNC_* */
+    bool gated;           /* some features are off */
     bool restart;         /* found to be FUNC_WIDE on the way */
     Type memory0_address; /* T_BOTTOM: there is no memory */
 
@@ -96,6 +88,8 @@ typedef struct {
 
     Type *locals; /* the first n_spread of them, one by one */
     uint32_t n_spread, locals_capacity;
+    Type quick[256]; /* of locals below QUICK_LOCALS; T_BOTTOM: look closer */
+    uint32_t n_quick;
     LocalRun *runs;     /* of all, parameters too */
     uint32_t *run_ends; /* index of the first local behind each run */
     uint32_t n_runs, runs_capacity;

@@ -1,8 +1,13 @@
-/* One pass over the code.  The switch below is derived from op.def: the simple
- * shapes are checked in place, on a reader pointer and stack pointers that
- * live in locals; whatever is not the plain case goes through a function
- * call.  Immediates may be read a few bytes too far (the module's bytes are
- * padded); the loop notices behind the instruction.
+/* One pass over the code.  A table derived from op.def says of each simple
+ * instruction what it does to the operands; check_run does the plain cases of
+ * those in place, on a reader pointer and stack pointers that live in locals.
+ * Everything else is a call: of check_<name> for the HAND rows, of a function
+ * below for the other shapes.  Few kinds of rules rather than a case for each
+ * instruction, because the jump on the kind is what costs: the fewer targets,
+ * the better it is predicted.
+ *
+ * Immediates may be read a few bytes too far (the module's bytes are padded);
+ * the loop notices behind the instruction.
  */
 #include "wasm/validate.h"
 
@@ -10,54 +15,202 @@
 
 #include "wasm/check.h"
 #include "wasm/decode.h"
+#include "wasm/walk.h"
 
-/* Which codes there are. */
+/* Rules. */
 
-static bool is_constant(Op op, const Module *m)
+typedef enum {
+    RULE_NONE, /* no instruction has this code */
+    RULE_PREFIX,
+    RULE_CALL,   /* no plain case */
+    RULE_UNARY,  /* b -> out, in one slot each */
+    RULE_BINARY, /* a b -> out */
+    RULE_LOAD,   /* n: log2 of the bytes */
+    RULE_STORE,  /* of a b */
+    RULE_LOCAL_GET,
+    RULE_LOCAL_SET,
+    RULE_LOCAL_TEE,
+    RULE_INTEGER_CONST,
+    RULE_FLOAT_CONST, /* n: bytes */
+} RuleKind;
+
+typedef struct {
+    uint16_t op;
+    uint8_t kind;      /* RuleKind */
+    uint8_t n;         /* a number that belongs to the shape */
+    uint8_t a, b, out; /* types; T_BOTTOM: none */
+} Rule;
+
+enum {
+    T_i32 = T_I32,
+    T_i64 = T_I64,
+    T_f32 = T_F32,
+    T_f64 = T_F64,
+    LOG2_s8 = 0,
+    LOG2_u8 = 0,
+    LOG2_s16 = 1,
+    LOG2_u16 = 1,
+    LOG2_s32 = 2,
+    LOG2_u32 = 2,
+    LOG2_u64 = 3,
+    LOG2_1 = 0,
+    LOG2_2 = 1,
+    LOG2_4 = 2,
+    LOG2_8 = 3,
+    LOG2_16 = 4,
+};
+
+/* clang-format off */
+
+/* HAND rows have a plain case only if there is a RULE_OF_f: `, (rule)`. */
+#define TAKE_SECOND(...)        TAKE_SECOND_(__VA_ARGS__)
+#define TAKE_SECOND_(a, b, ...) b
+#define R(kind, n, a, b, out)   RULE_##kind, n, a, b, out
+#define EXPAND(macro, args)     macro args
+#define HAND(f)                 EXPAND(R, TAKE_SECOND(RULE_OF_##f, (CALL, 0, 0, 0, 0), 0))
+#define RULE_OF_local_get       , (LOCAL_GET, 0, 0, 0, 0)
+#define RULE_OF_local_set       , (LOCAL_SET, 0, 0, 0, 0)
+#define RULE_OF_local_tee       , (LOCAL_TEE, 0, 0, 0, 0)
+#define RULE_OF_i32_const       , (INTEGER_CONST, 0, 0, 0, T_I32)
+#define RULE_OF_i64_const       , (INTEGER_CONST, 0, 0, 0, T_I64)
+#define RULE_OF_f32_const       , (FLOAT_CONST, 4, 0, 0, T_F32)
+#define RULE_OF_f64_const       , (FLOAT_CONST, 8, 0, 0, T_F64)
+
+#define UN(t, f)                R(UNARY, 0, 0, T_##t, T_##t)
+#define BIN(t, f)               R(BINARY, 0, T_##t, T_##t, T_##t)
+#define TEST(t, f)              R(UNARY, 0, 0, T_##t, T_I32)
+#define CMP(t, f)               R(BINARY, 0, T_##t, T_##t, T_I32)
+#define DIV(t, f)               BIN(t, f)
+#define CONV(to, from, f)       R(UNARY, 0, 0, T_##from, T_##to)
+#define TRUNC(to, from, f)      CONV(to, from, f)
+#define LOAD(t, m)              R(LOAD, LOG2_##m, 0, 0, T_##t)
+#define STORE(t, m)             R(STORE, LOG2_##m, 0, T_##t, 0)
+#define WIDE(f, n)              R(CALL, n, 0, 0, 0)
+#define VUN(f)                  R(UNARY, 0, 0, T_V128, T_V128)
+#define VBIN(f)                 R(CALL, 0, T_V128, T_V128, T_V128)
+#define VTER(f)                 R(CALL, 0, T_V128, T_V128, T_V128)
+#define VTEST(f)                R(CALL, 0, 0, T_V128, T_I32)
+#define VSHIFT(f)               R(CALL, 0, T_V128, T_I32, T_V128)
+#define VSPLAT(t, s)            R(CALL, 0, 0, T_##t, T_V128)
+#define VEXTRACT(t, s, lanes)   R(CALL, lanes, 0, T_V128, T_##t)
+#define VREPLACE(t, s, lanes)   R(CALL, lanes, T_V128, T_##t, T_V128)
+#define VLOAD(f, bytes)         R(CALL, LOG2_##bytes, 0, 0, T_V128)
+#define VSTORE(f, bytes)        R(CALL, LOG2_##bytes, 0, T_V128, 0)
+#define VLOADLANE(bits, bytes)  R(CALL, LOG2_##bytes, 0, T_V128, T_V128)
+#define VSTORELANE(bits, bytes) R(CALL, LOG2_##bytes, 0, T_V128, 0)
+#define ALOAD(t, m)             R(CALL, LOG2_##m, 0, 0, T_##t)
+#define ASTORE(t, m)            R(CALL, LOG2_##m, 0, T_##t, 0)
+#define ARMW(t, m, f)           R(CALL, LOG2_##m, 0, T_##t, T_##t)
+#define ACAS(t, m)              R(CALL, LOG2_##m, 0, T_##t, T_##t)
+
+/* By code, prefixed ones by op behind the codes of one byte. */
+#define RULE_INDEX(op, code) ((code) < 0x100 ? (code) : 0x100 + (op))
+static const Rule rules[0x100 + OP_COUNT] = {
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
+    [RULE_INDEX(OP_##NAME, CODE)] = {OP_##NAME, SHAPE},
+#include "wasm/op.def"
+#undef OP
+    [0xfb] = {.kind = RULE_PREFIX},
+    [0xfc] = {.kind = RULE_PREFIX},
+    [0xfd] = {.kind = RULE_PREFIX},
+    [0xfe] = {.kind = RULE_PREFIX},
+};
+
+#include "wasm/shapes_end.def"
+/* clang-format on */
+
+static const Rule *rule_of(const Validator *v)
 {
-    switch (op) {
-    case OP_I32_CONST:
-    case OP_I64_CONST:
-    case OP_F32_CONST:
-    case OP_F64_CONST:
-    case OP_V128_CONST:
-    case OP_REF_NULL:
-    case OP_REF_FUNC:
-    case OP_GLOBAL_GET:
-    case OP_END: return true;
-    case OP_I32_ADD:
-    case OP_I32_SUB:
-    case OP_I32_MUL:
-    case OP_I64_ADD:
-    case OP_I64_SUB:
-    case OP_I64_MUL: return decode_has(m, FEATURE_EXTENDED_CONST);
-    case OP_STRUCT_NEW:
-    case OP_STRUCT_NEW_DEFAULT:
-    case OP_ARRAY_NEW:
-    case OP_ARRAY_NEW_DEFAULT:
-    case OP_ARRAY_NEW_FIXED:
-    case OP_REF_I31:
-    case OP_ANY_CONVERT_EXTERN:
-    case OP_EXTERN_CONVERT_ANY: return true;
+    return &rules[RULE_INDEX(v->op, op_info[v->op].code)];
+}
+
+/* What is not plain, by shape. */
+
+static bool apply(Validator *v)
+{
+    const Rule *r = rule_of(v);
+    return check_apply(v, r->a, r->b, r->out);
+}
+
+static bool apply_three(Validator *v)
+{
+    return check_pop(v, T_V128) && apply(v);
+}
+
+static bool apply_wide(Validator *v)
+{
+    for (int i = 0; i < rule_of(v)->n; i++)
+        if (!check_pop(v, T_I64))
+            return false;
+    check_push(v, T_I64);
+    check_push(v, T_I64);
+    return true;
+}
+
+static bool apply_lane(Validator *v)
+{
+    return check_read_lane(v, rule_of(v)->n) && apply(v);
+}
+
+static bool access_memory(Validator *v, bool is_atomic, bool has_lane)
+{
+    const Rule *r = rule_of(v);
+    Type address = check_read_memarg(v, 1u << r->n, is_atomic);
+    if (!address || (has_lane && !check_read_lane(v, 16u >> r->n)))
+        return false;
+    return r->b ? check_apply(v, address, r->b, r->out)
+                : check_apply(v, T_BOTTOM, address, r->out);
+}
+
+static bool exchange(Validator *v)
+{
+    const Rule *r = rule_of(v);
+    Type address = check_read_memarg(v, 1u << r->n, true);
+    return address && check_pop(v, r->b)
+           && check_apply(v, address, r->b, r->out);
+}
+
+/* clang-format off */
+#define HAND(f)                 check_##f(v)
+#define UN(t, f)                apply(v)
+#define BIN(t, f)               apply(v)
+#define TEST(t, f)              apply(v)
+#define CMP(t, f)               apply(v)
+#define DIV(t, f)               apply(v)
+#define CONV(to, from, f)       apply(v)
+#define TRUNC(to, from, f)      apply(v)
+#define LOAD(t, m)              access_memory(v, false, false)
+#define STORE(t, m)             access_memory(v, false, false)
+#define WIDE(f, n)              apply_wide(v)
+#define VUN(f)                  apply(v)
+#define VBIN(f)                 apply(v)
+#define VTER(f)                 apply_three(v)
+#define VTEST(f)                apply(v)
+#define VSHIFT(f)               apply(v)
+#define VSPLAT(t, s)            apply(v)
+#define VEXTRACT(t, s, lanes)   apply_lane(v)
+#define VREPLACE(t, s, lanes)   apply_lane(v)
+#define VLOAD(f, bytes)         access_memory(v, false, false)
+#define VSTORE(f, bytes)        access_memory(v, false, false)
+#define VLOADLANE(bits, bytes)  access_memory(v, false, true)
+#define VSTORELANE(bits, bytes) access_memory(v, false, true)
+#define ALOAD(t, m)             access_memory(v, true, false)
+#define ASTORE(t, m)            access_memory(v, true, false)
+#define ARMW(t, m, f)           access_memory(v, true, false)
+#define ACAS(t, m)              exchange(v)
+static bool call(Validator *v)
+{
+    switch (v->op) {
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE) case OP_##NAME: return SHAPE;
+#include "wasm/op.def"
+#undef OP
     default: return false;
     }
 }
+#include "wasm/shapes_end.def"
+/* clang-format on */
 
-static uint16_t *op_slot(OpTable *t, uint32_t code)
-{
-    if (code < 0x1000)
-        return &t->one_byte[code];
-    return &t->prefixed[(code >> 12) - 0xfb][code & 0xfff];
-}
-
-static void clear_ops(OpTable *t)
-{
-    for (int i = 0; i < 256; i++)
-        t->one_byte[i] = i >= 0xfb && i <= 0xfe ? OPS_PREFIX : OP_COUNT;
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < OPS_PER_PREFIX; j++)
-            t->prefixed[i][j] = OP_COUNT;
-}
+/* Codes. */
 
 /* `throw` belongs to both kinds of exceptions. */
 static bool is_allowed(const Module *m, Op op)
@@ -66,191 +219,42 @@ static bool is_allowed(const Module *m, Op op)
            || (op == OP_THROW && decode_has(m, FEATURE_LEGACY));
 }
 
-static void fill_ops(Validator *v)
+static bool fail_op(Validator *v, Op op)
 {
-    clear_ops(&v->all);
-    clear_ops(&v->constant);
-    for (int i = 0; i < OP_COUNT; i++) {
-        Op op = (Op)i;
-        if (!is_allowed(v->m, op))
-            continue;
-        *op_slot(&v->all, op_info[op].code) = (uint16_t)op;
-        if (is_constant(op, v->m))
-            *op_slot(&v->constant, op_info[op].code) = (uint16_t)op;
-    }
+    v->op = op;
+    return check_malformed(v, "illegal opcode: needs the feature %s",
+                           feature_text[op_info[op].feature]);
 }
 
 static bool fail_code(Validator *v, uint8_t prefix, uint32_t number)
 {
-    Op op = op_of_code(prefix, number);
-    v->op = op;
-    if (!v->f && op != OP_COUNT && is_allowed(v->m, op))
-        return check_fail(v, "constant expression required");
-    if (op != OP_COUNT)
-        return check_malformed(v, "illegal opcode: needs the feature %s",
-                               feature_text[op_info[op].feature]);
+    v->op = OP_COUNT;
     if (prefix)
         return check_malformed(v, "illegal opcode %02x %02x", prefix,
                                (unsigned)number);
     return check_malformed(v, "illegal opcode %02x", (unsigned)number);
 }
 
-/* The shapes in functions: the way of all that is not plain. */
-
-static bool unary(Validator *v, Type in, Type out)
+static bool fail_end(Validator *v)
 {
-    return check_apply(v, T_BOTTOM, in, out);
+    v->op = OP_COUNT;
+    v->at = (uint32_t)(v->r.end - v->r.start);
+    return check_malformed(v, "unexpected end of section or function: END "
+                              "opcode expected");
 }
 
-static bool ternary(Validator *v, Type a, Type b, Type c, Type out)
+/* The rule behind a prefix, or NULL. */
+static const Rule *read_prefixed(Validator *v, uint8_t prefix)
 {
-    return check_pop(v, c) && check_apply(v, a, b, out);
+    uint32_t number = reader_u32(&v->r);
+    if (!reader_ok(&v->r))
+        return NULL;
+    Op op = op_of_code(prefix, number);
+    if (op != OP_COUNT)
+        return &rules[0x100 + op];
+    fail_code(v, prefix, number);
+    return NULL;
 }
-
-static bool wide(Validator *v, int n)
-{
-    while (n-- > 0)
-        if (!check_pop(v, T_I64))
-            return false;
-    check_push(v, T_I64);
-    check_push(v, T_I64);
-    return true;
-}
-
-static bool load(Validator *v, uint32_t bytes, bool is_atomic, Type t)
-{
-    Type address = check_read_memarg(v, bytes, is_atomic);
-    return address && check_apply(v, T_BOTTOM, address, t);
-}
-
-static bool store(Validator *v, uint32_t bytes, bool is_atomic, Type t)
-{
-    Type address = check_read_memarg(v, bytes, is_atomic);
-    return address && check_apply(v, address, t, T_BOTTOM);
-}
-
-static bool modify(Validator *v, uint32_t bytes, Type t)
-{
-    Type address = check_read_memarg(v, bytes, true);
-    return address && check_apply(v, address, t, t);
-}
-
-static bool exchange(Validator *v, uint32_t bytes, Type t)
-{
-    Type address = check_read_memarg(v, bytes, true);
-    return address && ternary(v, address, t, t, t);
-}
-
-static bool load_lane(Validator *v, uint32_t bytes)
-{
-    Type address = check_read_memarg(v, bytes, false);
-    return address && check_read_lane(v, 16 / bytes)
-           && check_apply(v, address, T_V128, T_V128);
-}
-
-static bool store_lane(Validator *v, uint32_t bytes)
-{
-    Type address = check_read_memarg(v, bytes, false);
-    return address && check_read_lane(v, 16 / bytes)
-           && check_apply(v, address, T_V128, T_BOTTOM);
-}
-
-static bool extract(Validator *v, uint32_t lanes, Type t)
-{
-    return check_read_lane(v, lanes) && unary(v, T_V128, t);
-}
-
-static bool replace(Validator *v, uint32_t lanes, Type t)
-{
-    return check_read_lane(v, lanes) && check_apply(v, T_V128, t, T_V128);
-}
-
-enum {
-    T_i32 = T_I32,
-    T_i64 = T_I64,
-    T_f32 = T_F32,
-    T_f64 = T_F64,
-    BYTES_s8 = 1,
-    BYTES_u8 = 1,
-    BYTES_s16 = 2,
-    BYTES_u16 = 2,
-    BYTES_s32 = 4,
-    BYTES_u32 = 4,
-    BYTES_u64 = 8,
-};
-
-/* clang-format off */
-
-/* State moves between the locals of check_run and the Validator. */
-#define SAVE()    (v->r.p = p, v->sp = sp, v->at = (uint32_t)(at - start), v->op = (Op)op)
-#define RESTORE() (p = v->r.p, sp = v->sp, floor = v->floor)
-#define CALL(call)                                                            \
-    do {                                                                      \
-        SAVE();                                                               \
-        if (!(call))                                                          \
-            return false;                                                     \
-        RESTORE();                                                            \
-    } while (0)
-
-#define ONE(t)    (sp > floor && sp[-1] == (t))
-#define TWO(a, b) (sp - floor > 1 && sp[-1] == (b) && sp[-2] == (a))
-
-#define HAND(f)             CALL(check_##f(v));
-#define UN(t, f)            if (UNLIKELY(!ONE(T_##t))) CALL(unary(v, T_##t, T_##t));
-#define BIN(t, f)                                                             \
-    if (LIKELY(TWO(T_##t, T_##t)))                                            \
-        sp--;                                                                 \
-    else                                                                      \
-        CALL(check_apply(v, T_##t, T_##t, T_##t));
-#define DIV(t, f)           BIN(t, f)
-#define TEST(t, f)          CONV(i32, t, f)
-#define CMP(t, f)                                                             \
-    if (LIKELY(TWO(T_##t, T_##t)))                                            \
-        *(--sp - 1) = T_I32;                                                  \
-    else                                                                      \
-        CALL(check_apply(v, T_##t, T_##t, T_I32));
-#define CONV(to, from, f)                                                     \
-    if (LIKELY(ONE(T_##from)))                                                \
-        sp[-1] = T_##to;                                                      \
-    else                                                                      \
-        CALL(unary(v, T_##from, T_##to));
-#define TRUNC(to, from, f)  CONV(to, from, f)
-
-/* A memarg with at most four bytes of offset, on memory 0. */
-#define MEMARG(bytes)  (*p <= LOG2(bytes) && (end_of_leb4 = skip_leb4(p + 1)))
-#define LOG2(bytes)    ((bytes) == 1 ? 0 : (bytes) == 2 ? 1 : (bytes) == 4 ? 2 : 3)
-#define LOAD(t, m)                                                            \
-    if (LIKELY(MEMARG(BYTES_##m) && ONE(address))) {                          \
-        p = end_of_leb4;                                                      \
-        sp[-1] = T_##t;                                                       \
-    } else                                                                    \
-        CALL(load(v, BYTES_##m, false, T_##t));
-#define STORE(t, m)                                                           \
-    if (LIKELY(MEMARG(BYTES_##m) && TWO(address, T_##t))) {                   \
-        p = end_of_leb4;                                                      \
-        sp -= 2;                                                              \
-    } else                                                                    \
-        CALL(store(v, BYTES_##m, false, T_##t));
-
-#define WIDE(f, n)             CALL(wide(v, n));
-#define VUN(f)                 if (UNLIKELY(!ONE(T_V128))) CALL(unary(v, T_V128, T_V128));
-#define VBIN(f)                CALL(check_apply(v, T_V128, T_V128, T_V128));
-#define VTER(f)                CALL(ternary(v, T_V128, T_V128, T_V128, T_V128));
-#define VTEST(f)               CALL(unary(v, T_V128, T_I32));
-#define VSHIFT(f)              CALL(check_apply(v, T_V128, T_I32, T_V128));
-#define VSPLAT(t, s)           CALL(unary(v, T_##t, T_V128));
-#define VEXTRACT(t, s, lanes)  CALL(extract(v, lanes, T_##t));
-#define VREPLACE(t, s, lanes)  CALL(replace(v, lanes, T_##t));
-#define VLOAD(f, bytes)        CALL(load(v, bytes, false, T_V128));
-#define VSTORE(f, bytes)       CALL(store(v, bytes, false, T_V128));
-#define VLOADLANE(bits, bytes) CALL(load_lane(v, bytes));
-#define VSTORELANE(bits, bytes) CALL(store_lane(v, bytes));
-#define ALOAD(t, m)            CALL(load(v, BYTES_##m, true, T_##t));
-#define ASTORE(t, m)           CALL(store(v, BYTES_##m, true, T_##t));
-#define ARMW(t, m, f)          CALL(modify(v, BYTES_##m, T_##t));
-#define ACAS(t, m)             CALL(exchange(v, BYTES_##m, T_##t));
-
-/* clang-format on */
 
 /* The end of a LEB128 of at most four bytes, whose value fits any integer; or
  * NULL. */
@@ -265,50 +269,105 @@ static inline const uint8_t *skip_leb4(const uint8_t *p)
     return p[3] < 0x80 ? p + 4 : NULL;
 }
 
-static bool fail_end(Validator *v)
-{
-    v->op = OP_COUNT;
-    v->at = (uint32_t)(v->r.end - v->r.start);
-    return check_malformed(v, "unexpected end of section or function: END "
-                              "opcode expected");
-}
-
 bool check_run(Validator *v)
 {
     const uint8_t *const start = v->r.start, *const end = v->r.end;
-    const uint16_t *const one_byte = v->ops->one_byte;
-    const Type address = v->memory0_address;
-    const uint8_t *p = v->r.p, *at, *end_of_leb4;
-    Type *sp = v->sp, *floor = v->floor;
+    const Type address = v->memory0_address, *const quick = v->quick;
+    const bool gated = v->gated;
+    const uint8_t *p = v->r.p, *q;
+    Type *sp = v->sp, *floor = v->floor, *mark = v->mark, t;
     while (p < end) {
-        at = p;
-        uint32_t op = one_byte[*p++];
-        if (op >= OP_COUNT) {
-            uint8_t code = *at;
-            if (op == OP_COUNT) {
-                SAVE();
-                return fail_code(v, 0, code);
-            }
+        const uint8_t *at = p++;
+        const Rule *r = &rules[*at];
+    again:
+        if (UNLIKELY(gated) && r->kind > RULE_PREFIX
+            && !is_allowed(v->m, (Op)r->op)) {
+            v->at = (uint32_t)(at - start);
+            return fail_op(v, (Op)r->op);
+        }
+        switch ((RuleKind)r->kind) {
+        case RULE_NONE:
+            v->at = (uint32_t)(at - start);
+            return fail_code(v, 0, *at);
+        case RULE_PREFIX:
+            v->at = (uint32_t)(at - start);
             v->r.p = p;
-            uint32_t number = reader_u32(&v->r);
-            p = v->r.p;
-            if (!reader_ok(&v->r))
+            r = read_prefixed(v, *at);
+            if (!r)
                 return false;
-            op = number < OPS_PER_PREFIX ? v->ops->prefixed[code - 0xfb][number]
-                                         : OP_COUNT;
-            if (op == OP_COUNT) {
-                SAVE();
-                return fail_code(v, code, number);
-            }
+            p = v->r.p;
+            goto again;
+        case RULE_UNARY:
+            if (UNLIKELY(sp == floor || sp[-1] != r->b))
+                break;
+            sp[-1] = r->out;
+            continue;
+        case RULE_BINARY:
+            if (UNLIKELY(sp - floor < 2 || sp[-1] != r->b || sp[-2] != r->a))
+                break;
+            sp--;
+            sp[-1] = r->out;
+            continue;
+        case RULE_LOAD:
+            q = skip_leb4(p + 1);
+            if (UNLIKELY(*p > r->n || !q || sp == floor || sp[-1] != address))
+                break;
+            p = q;
+            sp[-1] = r->out;
+            continue;
+        case RULE_STORE:
+            q = skip_leb4(p + 1);
+            if (UNLIKELY(*p > r->n || !q || sp - floor < 2 || sp[-1] != r->b
+                         || sp[-2] != address))
+                break;
+            p = q;
+            sp -= 2;
+            continue;
+        case RULE_LOCAL_GET:
+            t = quick[*p];
+            if (UNLIKELY(!t || sp == mark))
+                break;
+            p++;
+            *sp++ = t;
+            continue;
+        case RULE_LOCAL_SET:
+            t = quick[*p];
+            if (UNLIKELY(!t || sp == floor || sp[-1] != t))
+                break;
+            p++;
+            sp--;
+            continue;
+        case RULE_LOCAL_TEE:
+            t = quick[*p];
+            if (UNLIKELY(!t || sp == floor || sp[-1] != t))
+                break;
+            p++;
+            continue;
+        case RULE_INTEGER_CONST:
+            q = skip_leb4(p);
+            if (UNLIKELY(!q || sp == mark))
+                break;
+            p = q;
+            *sp++ = r->out;
+            continue;
+        case RULE_FLOAT_CONST:
+            if (UNLIKELY(sp == mark))
+                break;
+            p += r->n;
+            *sp++ = r->out;
+            continue;
+        case RULE_CALL: break;
         }
-        /* clang-format off */
-        switch (op) {
-#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE) case OP_##NAME: SHAPE break;
-#include "wasm/op.def"
-#undef OP
-        default: break;
-        }
-        /* clang-format on */
+        v->r.p = p;
+        v->sp = sp;
+        v->at = (uint32_t)(at - start);
+        v->op = (Op)r->op;
+        if (!call(v))
+            return false;
+        p = v->r.p;
+        sp = v->sp;
+        floor = v->floor;
+        mark = v->mark;
     }
     v->r.p = end;
     return v->n_frames == 0 || fail_end(v);
@@ -322,7 +381,7 @@ void check_init(Validator *v, Module *m, Error *err)
     v->memory0_address = !m->n_memories               ? T_BOTTOM
                          : m->memories[0].limits.is64 ? T_I64
                                                       : T_I32;
-    fill_ops(v);
+    v->gated = (m->features & feature_all()) != feature_all();
     check_grow_stack(v);
 }
 
@@ -395,6 +454,19 @@ static bool read_locals(Validator *v)
     return reader_ok(&v->r);
 }
 
+/* The first locals, without those that need more than a look at their type. */
+static void fill_quick(Validator *v)
+{
+    uint32_t n = v->n_spread < QUICK_LOCALS ? v->n_spread : QUICK_LOCALS;
+    for (uint32_t i = 0; i < n; i++) {
+        Type t = v->locals[i];
+        v->quick[i] = t == T_V128 || !type_is_defaultable(t) ? T_BOTTOM : t;
+    }
+    for (uint32_t i = n; i < v->n_quick; i++)
+        v->quick[i] = T_BOTTOM;
+    v->n_quick = n;
+}
+
 /* Lays out locals one by one, as many as the body's size is worth: a short
  * body with many locals must not cost more than a long one. */
 static void spread_locals(Validator *v)
@@ -417,6 +489,7 @@ static void spread_locals(Validator *v)
         for (Type t = v->runs[j].type; i < to; i++)
             v->locals[i] = t;
     }
+    fill_quick(v);
 }
 
 /* Parameters are initialised, whatever their type. */
@@ -521,7 +594,6 @@ static bool run_func(Validator *v, Func *f, uint32_t flags, Error *err)
 bool check_func(Validator *v, Func *f, Error *err)
 {
     v->f = f;
-    v->ops = &v->all;
     v->n_globals = v->m->n_globals;
     bool ok = run_func(v, f, 0, err);
     if (v->restart)
@@ -529,16 +601,58 @@ bool check_func(Validator *v, Func *f, Error *err)
     return ok && keep(v, f);
 }
 
-/* `*` is the block type of an expression: its one result. */
+static bool is_constant(const Module *m, Op op)
+{
+    switch (op) {
+    case OP_I32_CONST:
+    case OP_I64_CONST:
+    case OP_F32_CONST:
+    case OP_F64_CONST:
+    case OP_V128_CONST:
+    case OP_REF_NULL:
+    case OP_REF_FUNC:
+    case OP_GLOBAL_GET:
+    case OP_STRUCT_NEW:
+    case OP_STRUCT_NEW_DEFAULT:
+    case OP_ARRAY_NEW:
+    case OP_ARRAY_NEW_DEFAULT:
+    case OP_ARRAY_NEW_FIXED:
+    case OP_REF_I31:
+    case OP_ANY_CONVERT_EXTERN:
+    case OP_EXTERN_CONVERT_ANY:
+    case OP_END: return true;
+    case OP_I32_ADD:
+    case OP_I32_SUB:
+    case OP_I32_MUL:
+    case OP_I64_ADD:
+    case OP_I64_SUB:
+    case OP_I64_MUL: return decode_has(m, FEATURE_EXTENDED_CONST);
+    default: return false;
+    }
+}
+
+static bool are_constant(Validator *v)
+{
+    Reader r = v->r;
+    while (r.p < r.end) {
+        v->at = (uint32_t)reader_offset(&r);
+        v->op = walk_op(&r);
+        walk_skip(&r, v->op);
+        if (reader_ok(&r) && !is_constant(v->m, v->op))
+            return check_fail(v, "constant expression required");
+    }
+    return reader_ok(&r);
+}
+
+/* The block type of an expression is its one result. */
 bool check_const(Validator *v, ConstExpr *e, Type result, uint32_t n_globals,
                  Error *err)
 {
     v->f = NULL;
-    v->ops = &v->constant;
     v->n_globals = n_globals;
     begin_code(v, e->start, e->end, err);
     check_begin(v, FRAME_FUNC, result);
-    bool ok = check_run(v);
+    bool ok = are_constant(v) && check_run(v);
     e->max_height = v->max_height;
     return ok;
 }
