@@ -330,6 +330,11 @@ CHI_API chi_func *chi_func_new(chi_store *s, const chi_type *params,
                                uint32_t n_params, const chi_type *results,
                                uint32_t n_results, chi_host_fn *fn, void *host,
                                chi_error *err);
+/* The same for import i of m, with exactly the type that m declares there: one
+ * of a recursive group, or an open one, has no other spelling. */
+CHI_API chi_func *chi_func_for_import(chi_store *s, const chi_module *m,
+                                      uint32_t i, chi_host_fn *fn, void *host,
+                                      chi_error *err);
 CHI_API chi_functype chi_func_type(const chi_func *f);
 /* The module and index it was defined by; NULL of a host function, whose host
  * pointer is in *host then. */
@@ -443,6 +448,9 @@ typedef struct {
 CHI_API uint32_t chi_word_type_id(uint64_t word);
 CHI_API uint32_t chi_word_n_fields(uint64_t word);
 CHI_API chi_field chi_word_field(uint64_t word, uint32_t field);
+/* The name that m's name section gives a field of the struct, or NULL. */
+CHI_API const char *chi_word_field_name(const chi_module *m, uint64_t word,
+                                        uint32_t field, uint32_t *len);
 /* Fields of a struct.  Packed ones read sign-extended. */
 CHI_API void chi_struct_get(uint64_t word, uint32_t field, uint64_t *slots);
 CHI_API void chi_struct_set(uint64_t word, uint32_t field,
