@@ -320,14 +320,13 @@ static void read_module(Parser *p, Output *o)
 bool text_parse_part(const char *text, size_t from, size_t to, Features f,
                      TextModule *out, Error *err)
 {
-    (void)f;
     *out = (TextModule){0};
     if (to >= UINT32_MAX)
         return error_set(err, ERR_LIMIT, ERROR_NO_OFFSET,
                          "a text of %zu bytes; the limit is 2^32 - 2", to);
     Output o = {0};
     Parser *p = intern_resize(NULL, 1, sizeof *p);
-    parser_start(p, text, from, to, err);
+    parser_start(p, text, from, to, f, err);
     read_module(p, &o);
     parser_end(p);
     free(p);

@@ -9,20 +9,21 @@
  */
 
 typedef enum {
-    PLAIN,      /* (op ... operands */
-    BLOCK,      /* (block, (loop, (try_table */
-    IF,         /* (if ... operands, before (then */
-    THEN,       /* (then */
-    AFTER_THEN, /* behind (then ...) */
-    ELSE,       /* (else */
-    TRY,        /* (try, before (do */
-    DO,         /* (do */
-    AFTER_DO,   /* behind (do ...) or (catch ...) */
-    CATCH,      /* (catch */
-    CATCH_ALL,  /* (catch_all */
-    CLOSED,     /* only ")" may follow, then `end` */
-    DELEGATED,  /* only ")" may follow */
-    FLAT_BLOCK, /* block, loop, try_table: up to `end` */
+    PLAIN,       /* (op ... operands */
+    BLOCK,       /* (block, (loop, (try_table */
+    IF,          /* (if ... operands, before (then */
+    THEN,        /* (then */
+    AFTER_THEN,  /* behind (then ...) */
+    ELSE,        /* (else */
+    TRY,         /* (try, before (do */
+    DO,          /* (do */
+    AFTER_DO,    /* behind (do ...) */
+    AFTER_CATCH, /* behind (catch ...) */
+    CATCH,       /* (catch */
+    CATCH_ALL,   /* (catch_all */
+    CLOSED,      /* only ")" may follow, then `end` */
+    DELEGATED,   /* only ")" may follow */
+    FLAT_BLOCK,  /* block, loop, try_table: up to `end` */
     FLAT_IF,
     FLAT_ELSE,
     FLAT_TRY,
@@ -259,6 +260,7 @@ static void open_instruction(Parser *p, Buffer *out)
 static bool open_clause(Parser *p, Buffer *out, Frame *f)
 {
     uint32_t text = parser_offset(p, p->next.at);
+    bool catches = f->kind == AFTER_DO || f->kind == AFTER_CATCH;
     if (f->kind == IF && parser_take_left(p, "then")) {
         flush_pending(p, out, f);
         open_label(p, f->symbol, f->name);
@@ -269,12 +271,12 @@ static bool open_clause(Parser *p, Buffer *out, Frame *f)
         f->kind = ELSE;
     } else if (f->kind == TRY && parser_take_left(p, "do")) {
         f->kind = DO;
-    } else if (f->kind == AFTER_DO && parser_take_left(p, "catch")) {
+    } else if (catches && parser_take_left(p, "catch")) {
         buffer_mark(out, text);
         parse_imm_opcode(OP_CATCH, &out->w);
         writer_u32(&out->w, parser_index(p, SPACE_TAG));
         f->kind = CATCH;
-    } else if (f->kind == AFTER_DO && parser_take_left(p, "catch_all")) {
+    } else if (catches && parser_take_left(p, "catch_all")) {
         buffer_mark(out, text);
         parse_imm_opcode(OP_CATCH_ALL, &out->w);
         f->kind = CATCH_ALL;
@@ -302,6 +304,9 @@ static void open_folded(Parser *p, Buffer *out)
     case AFTER_DO:
         parser_unexpected(p, "`(catch`, `(catch_all`, `(delegate` or `)`");
         return;
+    case AFTER_CATCH:
+        parser_unexpected(p, "`(catch`, `(catch_all` or `)`");
+        return;
     case CLOSED:
     case DELEGATED: parser_unexpected(p, "`)`"); return;
     default: open_instruction(p, out); return;
@@ -322,14 +327,15 @@ static void close_folded(Parser *p, Buffer *out)
     switch (f->kind) {
     case PLAIN: flush_pending(p, out, f); break;
     case THEN: f->kind = AFTER_THEN; return;
-    case DO:
-    case CATCH: f->kind = AFTER_DO; return;
+    case DO: f->kind = AFTER_DO; return;
+    case CATCH: f->kind = AFTER_CATCH; return;
     case ELSE:
     case CATCH_ALL: f->kind = CLOSED; return;
     case DELEGATED: break;
     case BLOCK:
     case AFTER_THEN:
     case AFTER_DO:
+    case AFTER_CATCH:
     case CLOSED:
         write_end(p, out, at);
         parser_pop_label(p);
@@ -394,13 +400,25 @@ static void read_part(Parser *p, Buffer *out, Op op, const Token *t)
         writer_u32(&out->w, parser_label(p));
 }
 
+/* May instructions without parentheses stand here? */
+static bool takes_flat(const Frame *f)
+{
+    switch (f ? (int)f->kind : -1) {
+    case PLAIN:
+    case IF:
+    case AFTER_THEN:
+    case TRY:
+    case AFTER_DO:
+    case AFTER_CATCH:
+    case CLOSED:
+    case DELEGATED: return false;
+    default: return true;
+    }
+}
+
 static void read_flat(Parser *p, Buffer *out)
 {
-    const Frame *f = top(p);
-    if (f
-        && (f->kind == PLAIN || f->kind == IF || f->kind == AFTER_THEN
-            || (f->kind >= TRY && f->kind != DO && f->kind < FLAT_BLOCK
-                && f->kind != CATCH && f->kind != CATCH_ALL))) {
+    if (!takes_flat(top(p))) {
         parser_unexpected(p, "`(` or `)`");
         return;
     }

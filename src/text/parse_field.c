@@ -53,15 +53,11 @@ static void tag_type(Parser *p, Writer *w)
 }
 
 /* Parameters of an imported function may have names too. */
-static uint32_t func_type(Parser *p, uint32_t index)
+static uint32_t func_type(Parser *p)
 {
     p->serial++;
     p->n_locals = 0;
-    uint32_t type = parse_type_use(p, true);
-    if (parser_ok(p) && p->n_locals == 0)
-        p->n_locals = parse_type_params(p, type);
-    (void)index;
-    return type;
+    return parse_type_use(p, true);
 }
 
 /* What an import is, behind its two names and its identifier. */
@@ -76,7 +72,7 @@ static void import_type(Parser *p, ExternKind kind, uint32_t index)
     writer_byte(w, (uint8_t)kind);
     switch (kind) {
     case EXTERN_FUNC:
-        writer_u32(w, func_type(p, index));
+        writer_u32(w, func_type(p));
         name_map_close_inner(&p->names[2], index);
         break;
     case EXTERN_TABLE: table_type(p, w); break;
@@ -144,10 +140,10 @@ static void field_export(Parser *p, const char *at)
 
 /* --- functions ------------------------------------------------------------ */
 
-/* Appends a run of equal locals to p->runs, or to the last run in it. */
+/* Equal neighbours make one run; the type of the one that grows is in
+ * p->scratch, those that are done are in p->runs. */
 typedef struct {
     uint32_t n_runs, count;
-    size_t type_at, type_len; /* of the last run's type, in p->scratch */
 } Locals;
 
 static void close_run(Parser *p, Locals *l)
@@ -156,28 +152,26 @@ static void close_run(Parser *p, Locals *l)
         return;
     l->n_runs++;
     writer_u32(&p->runs, l->count);
-    writer_bytes(&p->runs, p->scratch.w.data + l->type_at, l->type_len);
+    writer_bytes(&p->runs, p->scratch.w.data, p->scratch.w.len);
     l->count = 0;
 }
 
 static void add_local(Parser *p, Locals *l)
 {
-    Writer *w = &p->scratch.w;
-    size_t at = w->len;
-    parse_type_value(p, w);
-    size_t len = w->len - at;
+    Writer *last = &p->scratch.w, *type = &p->params;
+    type->len = 0;
+    parse_type_value(p, type);
+    if (!parser_ok(p))
+        return;
     p->n_locals++;
-    if (l->count && len == l->type_len
-        && memcmp(w->data + at, w->data + l->type_at, len) == 0) {
+    if (l->count && type->len == last->len
+        && memcmp(type->data, last->data, last->len) == 0) {
         l->count++;
-        w->len = at;
         return;
     }
     close_run(p, l);
-    memmove(w->data, w->data + at, len);
-    w->len = len;
-    l->type_at = 0;
-    l->type_len = len;
+    last->len = 0;
+    writer_bytes(last, type->data, type->len);
     l->count = 1;
 }
 
@@ -244,7 +238,7 @@ static void write_body(Parser *p, Buffer *code, uint32_t index, const Locals *l)
 static void field_func(Parser *p, uint32_t index, const char *at)
 {
     Locals l = {0};
-    uint32_t type = func_type(p, index);
+    uint32_t type = func_type(p);
     writer_u32(&entry(p, SECTION_FUNC, at)->w, type);
     p->runs.len = p->scratch.w.len = 0;
     read_locals(p, &l);

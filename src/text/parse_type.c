@@ -463,12 +463,20 @@ static uint32_t page_size_log2(Parser *p)
     return log2;
 }
 
+/* Before memory64 all sizes were i32. */
+static uint64_t size(Parser *p)
+{
+    if (p->features & (Features)1 << FEATURE_MEMORY64)
+        return parser_u64(p, "size");
+    return parser_u32(p, "size");
+}
+
 void parse_type_limits(Parser *p, Writer *w, bool is64, bool is_memory)
 {
-    uint64_t min = parser_u64(p, "size"), max = 0;
+    uint64_t min = size(p), max = 0;
     bool has_max = p->tok.kind == TOKEN_NUMBER;
     if (has_max)
-        max = parser_u64(p, "maximum size");
+        max = size(p);
     bool shared = is_memory && parser_take(p, "shared");
     bool paged = is_memory && parser_take_left(p, "pagesize");
     uint32_t log2 = paged ? page_size_log2(p) : 0;

@@ -21,9 +21,9 @@ void parser_seek(Parser *p, const char *at)
 }
 
 void parser_start(Parser *p, const char *text, size_t from, size_t to,
-                  Error *err)
+                  Features features, Error *err)
 {
-    *p = (Parser){.err = err, .hint = -1};
+    *p = (Parser){.err = err, .hint = -1, .features = features};
     lex_start(&p->lex, text, from, to, err);
     parser_seek(p, text + from);
 }
@@ -188,7 +188,7 @@ void parser_name(Parser *p, Writer *out)
     const char *at = p->tok.at;
     Writer name = {0};
     parser_string(p, &name);
-    if (parser_ok(p) && !utf8_is_valid(name.data, name.len))
+    if (name.len && !utf8_is_valid(name.data, name.len))
         parser_fail(p, at, "malformed UTF-8 encoding in a name");
     writer_sized(out, name.data, name.len);
     writer_free(&name);

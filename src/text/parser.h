@@ -82,6 +82,7 @@ typedef struct {
     Lexer lex;
     Token tok, next;
     Error *err;
+    Features features;
     Arena arena;
 
     Intern symbols;
@@ -131,7 +132,7 @@ typedef struct {
 /* --- parser.c: cursor, symbols, names ---------------------------------- */
 
 void parser_start(Parser *p, const char *text, size_t from, size_t to,
-                  Error *err);
+                  Features features, Error *err);
 void parser_end(Parser *p);
 void parser_advance(Parser *p);
 void parser_seek(Parser *p, const char *at);
@@ -203,7 +204,6 @@ void buffer_free(Buffer *b);
 bool parse_type_at_value(const Parser *p);
 void parse_type_value(Parser *p, Writer *w);
 bool parse_type_at_ref(const Parser *p);
-/* Writes the type; *nullable and the heap type's place in w if wanted. */
 void parse_type_ref(Parser *p, Writer *w);
 void parse_type_heap(Parser *p, Writer *w);
 /* A reference type's nullability; its heap type goes to w. */

@@ -27,7 +27,7 @@ static Script *new_part(const char *text, size_t from, size_t to,
     s->features = features;
     s->counted = text;
     s->line = s->column = 1;
-    parser_start(&s->p, text, from, to, &s->error);
+    parser_start(&s->p, text, from, to, features, &s->error);
     return s;
 }
 
@@ -288,15 +288,15 @@ static void read_strings(Script *s, ScriptModule *out)
     while (s->p.tok.kind == TOKEN_STRING)
         parser_string(&s->p, &w);
     parser_close(&s->p);
-    out->len = w.len;
-    const uint8_t *bytes = arena_copy(&s->arena, w.data, w.len);
+    size_t len = w.len;
+    const uint8_t *bytes = arena_copy(&s->arena, w.data, len);
     writer_free(&w);
-    if (out->kind == SOURCE_BINARY) {
-        out->bytes = bytes;
+    if (out->kind == SOURCE_QUOTE) {
+        assemble(s, (const char *)bytes, 0, len, out);
         return;
     }
-    out->len = 0;
-    assemble(s, (const char *)bytes, 0, w.len, out);
+    out->bytes = bytes;
+    out->len = len;
 }
 
 /* (module definition? $M? ...), the cursor at its parenthesis. */
