@@ -40,7 +40,23 @@ static uint64_t leb(Reader *r, unsigned bits, bool is_signed)
     }
 }
 
-uint32_t reader_u32_slow(Reader *r) { return (uint32_t)leb(r, 32, false); }
+/* Two and three bytes are frequent: indices and offsets. */
+uint32_t reader_u32_slow(Reader *r)
+{
+    const uint8_t *p = r->p;
+    if (reader_left(r) < 3)
+        return (uint32_t)leb(r, 32, false);
+    uint32_t low = (p[0] & 0x7fu) | (p[1] & 0x7fu) << 7;
+    if (p[1] < 0x80) {
+        r->p += 2;
+        return low;
+    }
+    if (p[2] < 0x80) {
+        r->p += 3;
+        return low | (uint32_t)p[2] << 14;
+    }
+    return (uint32_t)leb(r, 32, false);
+}
 int32_t reader_s32_slow(Reader *r) { return (int32_t)leb(r, 32, true); }
 uint64_t reader_u64_slow(Reader *r) { return leb(r, 64, false); }
 int64_t reader_s64_slow(Reader *r) { return (int64_t)leb(r, 64, true); }

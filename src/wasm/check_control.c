@@ -184,9 +184,9 @@ static bool read_sig(Validator *v, BlockType *type)
 static bool read_block_type(Validator *v, BlockType *type)
 {
     uint8_t code = v->r.p < v->r.end ? *v->r.p : 0;
-    if (code == 0x40) {
+    if (code == 0x40 || (code >= T_F64 && code <= T_I32)) {
         v->r.p++;
-        *type = BLOCK_EMPTY;
+        *type = code == 0x40 ? BLOCK_EMPTY : code;
         return true;
     }
     if ((code & 0xc0) != 0x40)
@@ -494,11 +494,9 @@ static bool close(Validator *v, uint32_t target)
     resolve_handlers(v, f->handlers, target);
     if (f->kind == FRAME_CATCH || f->kind == FRAME_CATCH_ALL)
         v->catch_depth--;
-    Frame closed = *f;
-    v->n_frames--;
-    if (v->n_frames) {
-        v->floor = v->stack + check_top(v)->base;
-        check_push_types(v, check_result_types(v, &closed));
+    if (--v->n_frames) {
+        v->floor = v->stack + f[-1].base;
+        check_push_types(v, check_result_types(v, f));
     }
     return true;
 }
@@ -523,6 +521,8 @@ bool check_end(Validator *v)
 {
     Frame *f = check_top(v);
     switch (f->kind) {
+    case FRAME_BLOCK:
+    case FRAME_LOOP: break;
     case FRAME_FUNC:
         if (v->r.p != v->r.end)
             return check_malformed(v, "section size mismatch: code behind the "

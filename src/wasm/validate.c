@@ -32,6 +32,10 @@ typedef enum {
     RULE_LOCAL_TEE,
     RULE_INTEGER_CONST,
     RULE_FLOAT_CONST, /* n: bytes */
+    RULE_BLOCK,       /* from here on: calls, but frequent ones */
+    RULE_END,
+    RULE_BR_IF,
+    RULE_FUNC,
 } RuleKind;
 
 typedef struct {
@@ -75,6 +79,10 @@ enum {
 #define RULE_OF_i64_const       , (INTEGER_CONST, 0, 0, 0, T_I64)
 #define RULE_OF_f32_const       , (FLOAT_CONST, 4, 0, 0, T_F32)
 #define RULE_OF_f64_const       , (FLOAT_CONST, 8, 0, 0, T_F64)
+#define RULE_OF_block           , (BLOCK, 0, 0, 0, 0)
+#define RULE_OF_end             , (END, 0, 0, 0, 0)
+#define RULE_OF_br_if           , (BR_IF, 0, 0, 0, 0)
+#define RULE_OF_call            , (FUNC, 0, 0, 0, 0)
 
 #define UN(t, f)                R(UNARY, 0, 0, T_##t, T_##t)
 #define BIN(t, f)               R(BINARY, 0, T_##t, T_##t, T_##t)
@@ -269,6 +277,9 @@ static inline const uint8_t *skip_leb4(const uint8_t *p)
     return p[3] < 0x80 ? p + 4 : NULL;
 }
 
+#define SAVE()                                                                 \
+    (v->r.p = p, v->sp = sp, v->at = (uint32_t)(at - start), v->op = (Op)r->op)
+
 bool check_run(Validator *v)
 {
     const uint8_t *const start = v->r.start, *const end = v->r.end;
@@ -356,14 +367,32 @@ bool check_run(Validator *v)
             p += r->n;
             *sp++ = r->out;
             continue;
+        case RULE_BLOCK:
+            SAVE();
+            if (!check_block(v))
+                return false;
+            goto called;
+        case RULE_END:
+            SAVE();
+            if (!check_end(v))
+                return false;
+            goto called;
+        case RULE_BR_IF:
+            SAVE();
+            if (!check_br_if(v))
+                return false;
+            goto called;
+        case RULE_FUNC:
+            SAVE();
+            if (!check_call(v))
+                return false;
+            goto called;
         case RULE_CALL: break;
         }
-        v->r.p = p;
-        v->sp = sp;
-        v->at = (uint32_t)(at - start);
-        v->op = (Op)r->op;
+        SAVE();
         if (!call(v))
             return false;
+    called:
         p = v->r.p;
         sp = v->sp;
         floor = v->floor;
