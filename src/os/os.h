@@ -14,13 +14,17 @@
 size_t os_page_size(void);
 /* Address space without memory; NULL if refused (ulimit -v, containers). */
 void *os_pages_reserve(size_t size);
+/* The same at a multiple of align, a power of two. */
+void *os_pages_reserve_aligned(size_t size, size_t align);
 /* Makes [p, p + size) of a reservation readable, writable and zero. */
 bool os_pages_commit(void *p, size_t size);
 /* Gives the memory back; the address space stays reserved and unreadable. */
 bool os_pages_decommit(void *p, size_t size);
 void os_pages_release(void *p, size_t size);
-/* Grows a reservation, moving it if it must; NULL if refused. */
-void *os_pages_move(void *p, size_t old_size, size_t new_size);
+/* Grows a reservation whose first `committed` bytes are committed, moving it
+ * if it must; NULL if refused, and then nothing has changed. */
+void *os_pages_move(void *p, size_t old_size, size_t committed,
+                    size_t new_size);
 
 /* ---- locks and waiting ---- */
 typedef struct { _Alignas(16) unsigned char bytes[64]; } OsMutex;
@@ -38,10 +42,18 @@ void os_cond_broadcast(OsCond *c);
 
 /* ---- threads ---- */
 typedef struct { _Alignas(16) unsigned char bytes[16]; } OsThread;
+/* A variable of the thread, read by one load where the system's loader can
+ * (musl's refuses the initial-exec model in libraries loaded later). */
+#if defined(__GLIBC__)
+#define OS_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define OS_THREAD_LOCAL _Thread_local
+#endif
 /* Runs f(arg) with all signals blocked.  false: the system refuses. */
 bool os_thread_start(OsThread *t, void (*f)(void *arg), void *arg);
 void os_thread_join(OsThread *t);
-/* Registers what runs when a thread ends whose os_thread_set was not NULL. */
+/* Registers, once, what runs at the end of a thread whose os_thread_set was
+ * not NULL. */
 bool os_thread_on_exit(void (*f)(void *value));
 void os_thread_set(void *value);
 /* Handlers around fork; registered once for the process. */
@@ -54,7 +66,7 @@ uintptr_t os_stack_low(void);
 /* ---- clock ---- */
 uint64_t os_time_ns(void); /* monotonic */
 
-/* A statically initialised lock is needed before main: */
-extern OsMutex *os_global_lock(void);
+/* The one lock that is always initialised. */
+OsMutex *os_global_lock(void);
 
 #endif

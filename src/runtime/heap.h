@@ -2,9 +2,8 @@
  *
  * Non-moving mark-sweep; precise in the heap, conservative on stacks: any
  * word of a guest stack that resolves to the start or the inside of an object
- * keeps it.  16 KiB aligned blocks of one size class (16-byte granules), with
- * mark and start bits outside the blocks; large objects on pages of their
- * own.  Collection only at allocation, by budget.
+ * keeps it.  blocks.h has the memory, collect.h the marking.  Collection only
+ * at allocation, by budget.
  *
  *   struct    | u32 type id | u32 0      | fields at TypeDef's offsets |
  *   array     | u32 type id | u32 length | elements from array.offset  |
@@ -66,26 +65,25 @@ ErrorCode array_init_elem(Instance *i, Object *a, const TypeDef *type,
 /* ref.test: does the value have this type? (WebAssembly 3.0, 4.2.4) */
 bool word_matches(uint64_t word, Type type);
 
-/* Handles: keep a word alive for code outside. */
+/* Handles: keep a word alive for code outside, and count for the store.  Freed
+ * from any thread. */
 typedef struct Root {
-    struct Root *next, **link;
+    struct Root *next, **link, *next_dead;
     Store *store;
     Type type;
     uint64_t word;
 } Root;
 Root *root_new(Store *s, Type type, uint64_t word);
 void root_free(Root *r);
+void root_reap(Store *s); /* for store.c: unlinks those freed meanwhile */
 
-/* For store.c: the collector. */
-void heap_free(Store *s);
-bool heap_merge(Store *a, Store *b);
-/* Marks a value of a type that is known (precise). */
-void heap_mark_value(Store *s, Type type, uint64_t word);
-/* Marks whatever the words from..to may refer to (conservative): objects, and
- * FuncRefs and therefore entities. */
-void heap_mark_range(Store *s, const uint64_t *from, const uint64_t *to);
-void heap_mark_finish(Store *s); /* empties the mark stack */
-void heap_sweep(Store *s);
 uint64_t heap_bytes(const Store *s);
+/* Collect at every allocation, and fill what is free with junk: for tests.
+ * Set before the first object is made. */
+extern bool heap_stress;
+
+/* For store.c. */
+void heap_free(Store *s);
+void heap_merge(Store *a, Store *b);
 
 #endif

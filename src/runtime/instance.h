@@ -24,6 +24,7 @@ bool import_matches(const Module *m, uint32_t i, Extern x, char *why,
  * err is set; a trap's code is that of the trap. */
 Instance *instance_new(Store *s, Module *m, const Extern *imports, Error *err);
 Extern instance_export(Instance *i, uint32_t export_index);
+size_t instance_size(const Module *m); /* bytes of an instance of m */
 
 /* Function `index` of the instance's index space. */
 FuncRef *instance_func_slow(Instance *i, uint32_t index);

@@ -34,5 +34,7 @@ ErrorCode memory_wait(Store *s, MemoryData *d, uint64_t address,
                       uint64_t expected, bool is64, int64_t timeout_ns,
                       uint32_t *result);
 uint32_t memory_notify(MemoryData *d, uint64_t address, uint32_t count);
+/* In the child of a fork: the threads that waited are gone. */
+void memory_wait_reset(void);
 
 #endif

@@ -34,11 +34,12 @@ typedef enum {
 } EntityKind;
 
 typedef struct Entity {
-    uint8_t kind; /* EntityKind */
-    bool marked;  /* by the collector */
-    uint32_t refs; /* from outside */
+    uint8_t kind;          /* EntityKind */
+    bool marked;           /* by the collector */
+    _Atomic uint32_t refs; /* from outside */
     Store *store;
     struct Entity *next; /* in the store's list */
+    struct Entity *gray; /* the collector's list of those to trace */
 } Entity;
 
 /* The bytes of a memory, counted: a shared memory is in many stores. */
@@ -46,7 +47,9 @@ typedef struct MemoryData {
     uint8_t *base;
     _Atomic uint64_t size; /* bytes; relaxed reads, release on growth */
     uint64_t reserved;     /* bytes of address space at base */
-    uint64_t pages, max_pages; /* max: what may ever be, limit of type or form */
+    uint64_t committed;    /* bytes of it that are memory */
+    _Atomic uint64_t pages;
+    uint64_t max_pages; /* what may ever be: the type's limit or its form's */
     uint8_t page_log2;
     bool shared, is64;
     _Atomic uint32_t refs; /* Memory entities */
@@ -58,6 +61,7 @@ typedef struct {
     Entity e;
     MemoryType type; /* min is that of the declaration */
     MemoryData *data;
+    uint64_t charged; /* bytes it counts for in store->memory_used */
 } Memory;
 
 typedef struct {
@@ -65,6 +69,7 @@ typedef struct {
     TableType type;
     uint64_t size, capacity;
     uint64_t *elems;
+    TypeGroup *holds; /* the element type's, if that is concrete */
 } Table;
 
 typedef struct {
@@ -72,13 +77,14 @@ typedef struct {
     Type type;
     bool mutable;
     uint64_t value[2];
+    TypeGroup *holds; /* the type's, if that is concrete */
 } Global;
 
 /* Identity of a tag, counted: a tag may be known in many stores. */
 typedef struct {
     _Atomic uint32_t refs;
     const TypeDef *type;
-    TypeGroup *group;
+    TypeGroup *group; /* holds it */
 } TagData;
 
 typedef struct {
@@ -118,8 +124,7 @@ struct Instance {
     Tag **tags;
     uint8_t *data_dropped; /* one byte each */
     uint8_t *elem_dropped;
-    uint64_t **elem_items; /* evaluated lazily: by instance_elem */
-    bool holds_heap; /* has the names of GC types */
+    uint64_t **elem_items; /* evaluated, or NULL: see instance_elem */
 };
 
 typedef struct {
@@ -137,33 +142,40 @@ typedef ErrorCode InterruptFn(void *env, Store *store);
 typedef void ReleaseFn(void *env, void *host);
 
 struct Store {
-    /* What the interpreter compares its stack pointer with, at each function
-     * entry and loop turn: the limit, or 0 after an interrupt. */
+    /* What the engine compares its stack pointer with, at each function entry
+     * and loop turn: the limit, or 0 after an interrupt. */
     _Atomic uintptr_t limit;
-    uint64_t fuel; /* instructions left, when metered */
+    uintptr_t stack_limit; /* the limit without interrupts */
+    uint64_t fuel;         /* instructions left, when metered */
     bool metered;
-    _Atomic uint32_t refs; /* store references + refs of all entities */
-    Entity *entities;
-    uint32_t n_entities, n_dropped; /* dropped: since the last collection */
-    Heap *heap; /* made at the first allocation */
-    StoreLimits limits;
-    uint64_t memory_used, table_used; /* bytes, elements */
     _Atomic(Thread *) owner; /* the thread inside, or NULL */
     uint32_t depth;          /* entries of that thread */
-    uint64_t pending_exn;    /* word: thrown, not caught yet */
-    ErrorCode pending_code;
-    Error error; /* detail of the last failure; code ERR_OK: none */
-    Frame frames[FRAMES_KEPT];
-    uint32_t n_frames; /* kept */
-    uint32_t frame_depth; /* there were */
+    _Atomic uint32_t waiting; /* threads in store_wait */
+    uint64_t tick_ns;
     void *host_env;
     InterruptFn *interrupt;
     ReleaseFn *release;
-    uint64_t tick_ns;
-    void **releases; /* host pointers whose release is due */
-    uint32_t n_releases, releases_capacity;
-    struct Root *roots; /* handles: heap.h */
+
+    _Atomic uint32_t refs; /* store references + refs of entities + roots */
     Store *merged_into;
+    Entity *entities;
+    uint32_t n_entities;
+    _Atomic uint32_t dropped; /* weight of what lost its last reference */
+    Heap *heap;               /* made at the first allocation */
+    StoreLimits limits;
+    uint64_t memory_used, table_used; /* bytes, elements */
+    struct Root *roots;               /* handles: heap.h */
+    _Atomic(struct Root *) dead_roots;
+    uint32_t no_collect; /* > 0: collections wait */
+    void **releases;     /* host pointers whose release is due */
+    uint32_t n_releases, releases_capacity;
+
+    uint64_t pending_exn; /* word: thrown, not caught yet */
+    ErrorCode pending_code;
+    Error error; /* detail of the last failure; code ERR_OK: none */
+    Frame frames[FRAMES_KEPT];
+    uint32_t n_frames;    /* kept */
+    uint32_t frame_depth; /* there were */
     OsMutex wait_lock;
     OsCond idle; /* signalled when the owner leaves */
 };

@@ -1,0 +1,255 @@
+#include "runtime/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/store.h"
+
+static uint8_t no_bytes[16];
+MemoryData memory_none = {.base = no_bytes, .page_log2 = 16};
+
+/* ---- sizes */
+
+/* What a memory may ever have, in pages, whatever it declares. */
+static uint64_t form_limit(const MemoryType *t)
+{
+    uint64_t bits = t->limits.is64 ? 47 : 32;
+    uint64_t pages = (uint64_t)1 << (bits - t->page_log2);
+    if (!t->limits.is64 && t->page_log2 == 0)
+        pages--; /* or memory.size could not say it */
+    return pages;
+}
+
+static uint64_t most_pages(const MemoryType *t)
+{
+    uint64_t form = form_limit(t);
+    return t->limits.max < form ? t->limits.max : form;
+}
+
+static uint64_t round_up(uint64_t bytes)
+{
+    uint64_t page = os_page_size();
+    return (bytes + page - 1) & ~(page - 1);
+}
+
+/* ---- reservations */
+
+/* All it may become; of a 64-bit memory without a sensible maximum, as much
+ * as a 32-bit one. */
+static uint64_t wanted_bytes(uint64_t bytes, uint64_t most)
+{
+    const uint64_t enough = (uint64_t)4 << 30;
+    if (most <= enough)
+        return most;
+    return bytes < enough / 2 ? enough : bytes * 2 < most ? bytes * 2 : most;
+}
+
+/* Where the system refuses what is wanted, addresses are scarce: the steps
+ * are small. */
+static bool reserve_some(MemoryData *d, uint64_t bytes, uint64_t want)
+{
+    static const uint64_t steps[] = {256 << 20, 64 << 20, 16 << 20, 4 << 20, 0};
+    uint64_t page = os_page_size();
+    uint64_t size = round_up(want);
+    for (int i = 0;; size = steps[i++]) {
+        uint64_t least = round_up(bytes);
+        if (size < least)
+            size = least;
+        void *p = size + page <= SIZE_MAX / 2
+                      ? os_pages_reserve((size_t)(size + page))
+                      : NULL;
+        if (p) {
+            d->base = p;
+            d->reserved = size;
+            return true;
+        }
+        if (size == least)
+            return false;
+    }
+}
+
+/* Makes the first `bytes` memory; the reservation is large enough. */
+static bool commit(MemoryData *d, uint64_t bytes)
+{
+    uint64_t upto = round_up(bytes);
+    if (upto <= d->committed)
+        return true;
+    if (!os_pages_commit(d->base + d->committed,
+                         (size_t)(upto - d->committed)))
+        return false;
+    d->committed = upto;
+    return true;
+}
+
+static bool move(MemoryData *d, uint64_t reserved)
+{
+    uint64_t page = os_page_size();
+    void *p = os_pages_move(d->base, (size_t)(d->reserved + page),
+                            (size_t)d->committed, (size_t)(reserved + page));
+    if (!p)
+        return false;
+    d->base = p;
+    d->reserved = reserved;
+    return true;
+}
+
+/* A view that is pinned does not see the base move. */
+static bool make_room(MemoryData *d, uint64_t bytes)
+{
+    if (bytes <= d->reserved)
+        return true;
+    if (d->shared || atomic_load(&d->pins))
+        return false;
+    uint64_t most = d->max_pages << d->page_log2;
+    return move(d, round_up(wanted_bytes(bytes, most)))
+           || move(d, round_up(bytes));
+}
+
+/* ---- making and ending */
+
+static MemoryData *new_data(const MemoryType *t)
+{
+    MemoryData *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->refs = 1;
+    d->page_log2 = t->page_log2;
+    d->shared = t->limits.shared;
+    d->is64 = t->limits.is64;
+    d->max_pages = most_pages(t);
+    os_mutex_init(&d->lock);
+    return d;
+}
+
+static void free_data(MemoryData *d)
+{
+    if (d->base)
+        os_pages_release(d->base, (size_t)(d->reserved + os_page_size()));
+    os_mutex_destroy(&d->lock);
+    free(d);
+}
+
+void memory_data_unref(MemoryData *d)
+{
+    if (d
+        && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1)
+        free_data(d);
+}
+
+static bool set_up(MemoryData *d, const MemoryType *t, Error *err)
+{
+    uint64_t pages = t->limits.min, bytes = pages << d->page_log2;
+    uint64_t most = d->max_pages << d->page_log2;
+    uint64_t want = d->shared ? most : wanted_bytes(bytes, most);
+    if (!reserve_some(d, d->shared ? most : bytes, want) || !commit(d, bytes))
+        return error_set(err, ERR_MEMORY, ERROR_NO_OFFSET,
+                         "the system refuses %llu bytes for a %smemory",
+                         (unsigned long long)(d->shared ? most : bytes),
+                         d->shared ? "shared " : "");
+    d->pages = pages;
+    atomic_store_explicit(&d->size, bytes, memory_order_relaxed);
+    return true;
+}
+
+static bool within_limits(Store *s, const MemoryType *t, Error *err)
+{
+    uint64_t left = s->limits.memory - s->memory_used;
+    uint64_t pages = t->limits.min;
+    if (pages > form_limit(t))
+        return error_set(err, ERR_MEMORY, ERROR_NO_OFFSET,
+                         "a memory of %llu pages is too large",
+                         (unsigned long long)pages);
+    if (s->memory_used > s->limits.memory || pages << t->page_log2 > left)
+        return error_set(
+            err, ERR_MEMORY, ERROR_NO_OFFSET,
+            "a memory of %llu pages is beyond the store's limit of %llu bytes",
+            (unsigned long long)pages, (unsigned long long)s->limits.memory);
+    return true;
+}
+
+static bool charge(Store *s, Memory *m, uint64_t bytes)
+{
+    if (s->memory_used > s->limits.memory
+        || bytes > s->limits.memory - s->memory_used)
+        return false;
+    s->memory_used += bytes;
+    m->charged += bytes;
+    return true;
+}
+
+static Memory *add(Store *s, MemoryData *d, const MemoryType *type)
+{
+    Memory *m = entity_new(s, ENTITY_MEMORY, sizeof *m);
+    if (!m)
+        return NULL;
+    m->type = *type;
+    m->data = d;
+    charge(s, m, atomic_load_explicit(&d->size, memory_order_relaxed));
+    entity_ref(&m->e);
+    return m;
+}
+
+Memory *memory_new(Store *s, const MemoryType *type, Error *err)
+{
+    if (!within_limits(s, type, err))
+        return NULL;
+    MemoryData *d = new_data(type);
+    if (d && !set_up(d, type, err)) {
+        free_data(d);
+        return NULL;
+    }
+    Memory *m = d ? add(s, d, type) : NULL;
+    if (!m)
+        error_set(err, ERR_MEMORY, ERROR_NO_OFFSET, "out of memory");
+    if (!m && d)
+        free_data(d);
+    return m;
+}
+
+Memory *memory_share(Store *s, MemoryData *data, const MemoryType *type)
+{
+    Memory *m = add(s, data, type);
+    if (m)
+        atomic_fetch_add_explicit(&data->refs, 1, memory_order_relaxed);
+    return m;
+}
+
+/* ---- growing */
+
+static bool grow_data(MemoryData *d, uint64_t pages)
+{
+    uint64_t bytes = pages << d->page_log2;
+    if (!make_room(d, bytes) || !commit(d, bytes))
+        return false;
+    atomic_store_explicit(&d->pages, pages, memory_order_relaxed);
+    atomic_store_explicit(&d->size, bytes, memory_order_release);
+    return true;
+}
+
+static uint64_t grow(Memory *m, uint64_t more)
+{
+    MemoryData *d = m->data;
+    Store *s = m->e.store;
+    uint64_t old = atomic_load_explicit(&d->pages, memory_order_relaxed);
+    uint64_t bytes = more << d->page_log2;
+    if (more == 0)
+        return old;
+    if (more > d->max_pages - old || !charge(s, m, bytes))
+        return UINT64_MAX;
+    if (grow_data(d, old + more))
+        return old;
+    s->memory_used -= bytes;
+    m->charged -= bytes;
+    return UINT64_MAX;
+}
+
+uint64_t memory_grow(Memory *m, uint64_t pages)
+{
+    MemoryData *d = m->data;
+    if (!d->shared)
+        return grow(m, pages);
+    os_mutex_lock(&d->lock);
+    uint64_t old = grow(m, pages);
+    os_mutex_unlock(&d->lock);
+    return old;
+}

@@ -1,0 +1,322 @@
+#include "runtime/thread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/memory.h"
+#include "runtime/store.h"
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+static OS_THREAD_LOCAL Thread *self;
+static Thread *threads;        /* under the global lock */
+static Thread outside_of_call; /* owns stores that are seized */
+
+/* ---- threads */
+
+static bool reserve_stack(Thread *t)
+{
+    size_t page = os_page_size();
+    for (size_t size = STACK_BYTES; size >= STACK_BYTES / 32; size /= 2) {
+        void *p = os_pages_reserve(size + page);
+        if (!p)
+            continue;
+        if (os_pages_commit(p, size)) {
+            t->stack = p;
+            t->stack_end = t->stack + size / sizeof *t->stack;
+            t->stack_limit = (uintptr_t)t->stack_end - STACK_RESERVE;
+            t->reserved = size + page;
+            return true;
+        }
+        os_pages_release(p, size + page);
+    }
+    return false;
+}
+
+/* The margin is a quarter of a small stack; musl's have 128 KiB in all. */
+static void find_native_stack(Thread *t)
+{
+    enum { MARGIN = 128 << 10 };
+    t->native_low = os_stack_low();
+    uintptr_t quarter =
+        ((uintptr_t)__builtin_frame_address(0) - t->native_low) / 4;
+    t->native_margin = quarter < MARGIN ? quarter : MARGIN;
+}
+
+static void thread_end(void *value)
+{
+    Thread *t = value;
+    self = NULL;
+    os_mutex_lock(os_global_lock());
+    Thread **link = &threads;
+    while (*link != t)
+        link = &(*link)->next;
+    *link = t->next;
+    os_mutex_unlock(os_global_lock());
+    os_pages_release(t->stack, t->reserved);
+    free(t);
+}
+
+static void before_fork(void)
+{
+    tick_stop();
+    os_mutex_lock(os_global_lock());
+}
+static void after_fork_in_parent(void)
+{
+    os_mutex_unlock(os_global_lock());
+    tick_resume();
+}
+/* The other threads are gone.  Their records stay: a store that such a thread
+ * was in must never seem to belong to a new one. */
+static void after_fork_in_child(void)
+{
+    for (Thread *t = threads; t; t = t->next)
+        if (t != self)
+            os_pages_release(t->stack, t->reserved);
+    threads = self;
+    if (self)
+        self->next = NULL;
+    memory_wait_reset();
+    os_mutex_unlock(os_global_lock());
+    tick_resume();
+}
+
+static void set_up_process(void)
+{
+    static bool done;
+    if (!done) {
+        os_thread_on_exit(thread_end);
+        os_on_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+        done = true;
+    }
+}
+
+static Thread *thread_new(void)
+{
+    Thread *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    if (!reserve_stack(t)) {
+        free(t);
+        return NULL;
+    }
+    find_native_stack(t);
+    os_mutex_lock(os_global_lock());
+    set_up_process();
+    t->next = threads;
+    threads = t;
+    os_mutex_unlock(os_global_lock());
+    os_thread_set(t);
+    return t;
+}
+
+Thread *thread_current(void)
+{
+    if (unlikely(!self))
+        self = thread_new();
+    return self;
+}
+
+Thread *thread_list(void) { return threads; }
+
+Thread *thread_inside(Store *s)
+{
+    Thread *t = atomic_load_explicit(&s->owner, memory_order_relaxed);
+    return t == &outside_of_call ? NULL : t;
+}
+
+/* ---- entering and leaving */
+
+/* An interrupt that waits is not lost by setting the limit. */
+static void set_limit(Store *s, uintptr_t limit)
+{
+    s->stack_limit = limit;
+    uintptr_t old = atomic_load_explicit(&s->limit, memory_order_relaxed);
+    while (old != 0 && !atomic_compare_exchange_weak(&s->limit, &old, limit)) {}
+}
+
+static bool own(Store *s, Thread *t)
+{
+    Thread *none = NULL;
+    return atomic_compare_exchange_strong_explicit(
+        &s->owner, &none, t, memory_order_acquire, memory_order_relaxed);
+}
+
+static void disown(Store *s)
+{
+    atomic_store_explicit(&s->owner, NULL, memory_order_release);
+    if (unlikely(atomic_load_explicit(&s->waiting, memory_order_relaxed))) {
+        os_mutex_lock(&s->wait_lock);
+        os_cond_broadcast(&s->idle);
+        os_mutex_unlock(&s->wait_lock);
+    }
+}
+
+/* The stack limit counts from where the outermost entry begins. */
+static void limit_stack(Store *s, const Thread *t, const uint64_t *base)
+{
+    uintptr_t room = t->stack_limit - (uintptr_t)base;
+    if (s->limits.stack < room)
+        room = (uintptr_t)s->limits.stack;
+    uintptr_t limit = (uintptr_t)base + room;
+    if (atomic_load_explicit(&s->limit, memory_order_relaxed) != limit)
+        set_limit(s, limit);
+}
+
+static void begin_ticks(Activation *a, Store *s, Thread *t)
+{
+    Store *outer = atomic_load_explicit(&t->ticking, memory_order_relaxed);
+    if (!s->interrupt || outer == s)
+        return;
+    a->ticks = true;
+    a->outer_ticking = outer;
+    atomic_store_explicit(&t->tick_ns, s->tick_ns, memory_order_relaxed);
+    atomic_store_explicit(&t->ticking, s, memory_order_release);
+    if (unlikely(!atomic_load_explicit(&tick_running, memory_order_relaxed)))
+        tick_start();
+}
+
+static void end_ticks(const Activation *a, Thread *t)
+{
+    Store *outer = a->outer_ticking;
+    if (outer)
+        atomic_store_explicit(&t->tick_ns, outer->tick_ns,
+                              memory_order_relaxed);
+    atomic_store_explicit(&t->ticking, outer, memory_order_release);
+}
+
+enum { ENTRY_SLOTS = sizeof(Entry) / sizeof(uint64_t) };
+
+static inline bool native_stack_is_low(const Thread *t)
+{
+    /* On a stack of someone else's making the address is elsewhere. */
+    return (uintptr_t)__builtin_frame_address(0) - t->native_low
+           < t->native_margin;
+}
+
+ErrorCode activation_enter(Activation *a, Store *s, bool may_run_long)
+{
+    Thread *t = self;
+    if (unlikely(!t) && !(t = thread_current()))
+        return ERR_MEMORY;
+    if (unlikely(native_stack_is_low(t)))
+        return ERR_STACK;
+    uint64_t *at = t->stack;
+    if (t->entry) {
+        if (unlikely(t->top->serial != t->entry->serial))
+            return ERR_BUSY;
+        at = t->top->sp + 1;
+        if (unlikely((uintptr_t)(at + ENTRY_SLOTS) >= t->stack_limit))
+            return ERR_STACK;
+    }
+    Entry *e = (Entry *)at;
+    a->base = a->sp = (uint64_t *)(e + 1);
+    if (atomic_load_explicit(&s->owner, memory_order_relaxed) != t) {
+        if (unlikely(!own(s, t)))
+            return ERR_BUSY;
+        limit_stack(s, t, a->base);
+    }
+    s->depth++;
+    a->previous = t->top;
+    a->store = s;
+    a->thread = t;
+    a->fp = NULL;
+    a->pc = NULL;
+    a->ticks = false;
+    a->serial = t->serial += 0x9e3779b97f4a7c15u;
+    e->previous = t->entry;
+    e->activation = a;
+    e->serial = a->serial;
+    t->top = a;
+    t->entry = e;
+    if (may_run_long && s->tick_ns)
+        begin_ticks(a, s, t);
+    return ERR_OK;
+}
+
+void activation_leave(Activation *a)
+{
+    Store *s = a->store;
+    Thread *t = a->thread;
+    if (unlikely(s->n_releases) && s->depth == 1)
+        store_release_hosts(s);
+    if (a->ticks)
+        end_ticks(a, t);
+    Entry *e = (Entry *)a->base - 1;
+    e->activation = NULL;
+    if (likely(t->entry == e)) {
+        do
+            e = e->previous;
+        while (e && unlikely(!e->activation));
+        t->entry = e;
+        t->top = e ? e->activation : NULL;
+    }
+    if (--s->depth == 0)
+        disown(s);
+}
+
+ErrorCode activation_check(Activation *a, const uint64_t *sp)
+{
+    Store *s = a->store;
+    if (atomic_exchange(&s->limit, s->stack_limit) == 0) {
+        ErrorCode code =
+            s->interrupt ? s->interrupt(s->host_env, s) : ERR_INTERRUPTED;
+        if (code != ERR_OK)
+            return code;
+    }
+    return (uintptr_t)sp >= s->stack_limit ? ERR_STACK : ERR_OK;
+}
+
+/* ---- from elsewhere */
+
+void store_interrupt(Store *s)
+{
+    atomic_store_explicit(&store_target(s)->limit, 0, memory_order_relaxed);
+}
+
+ErrorCode store_poll(Store *s)
+{
+    if (likely(!store_interrupted(s)) || !store_is_mine(s))
+        return ERR_OK;
+    Activation *a = thread_top(self);
+    return a && a->store == s ? activation_check(a, a->base) : ERR_OK;
+}
+
+bool store_is_mine(const Store *s)
+{
+    return self
+           && atomic_load_explicit(&s->owner, memory_order_relaxed) == self;
+}
+bool store_seize(Store *s) { return own(s, &outside_of_call); }
+void store_yield(Store *s) { disown(s); }
+
+static bool is_free(Store *s)
+{
+    Thread *owner = atomic_load_explicit(&s->owner, memory_order_acquire);
+    return !owner || owner == self;
+}
+
+/* The leaving thread looks at `waiting` without a fence, so a wait is sliced:
+ * a signal that was missed costs one slice. */
+bool store_wait(Store *s, uint64_t ns)
+{
+    enum { SLICE_NS = 1000000 };
+    uint64_t start = os_time_ns(), gone = 0;
+    s = store_target(s);
+    if (is_free(s))
+        return true;
+    atomic_fetch_add(&s->waiting, 1);
+    os_mutex_lock(&s->wait_lock);
+    bool free_now = is_free(s);
+    while (!free_now && gone < ns) {
+        os_cond_wait(&s->idle, &s->wait_lock,
+                     ns - gone < SLICE_NS ? ns - gone : SLICE_NS);
+        free_now = is_free(s);
+        gone = os_time_ns() - start;
+    }
+    os_mutex_unlock(&s->wait_lock);
+    atomic_fetch_sub(&s->waiting, 1);
+    return free_now;
+}
