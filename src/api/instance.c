@@ -142,6 +142,17 @@ chi_field chi_word_field(uint64_t word, uint32_t field)
     return (chi_field){f->type, f->mutable};
 }
 
+const char *chi_word_field_name(const chi_module *m, uint64_t word,
+                                uint32_t field, uint32_t *len)
+{
+    uint32_t type = module_type_index(module_of(m), chi_word_type_id(word));
+    Name name = {0};
+    if (type != NO_TYPE)
+        name = names_get_in(module_of(m), NAMES_FIELD, type, field);
+    *len = name.len;
+    return name.len ? name.bytes : NULL;
+}
+
 void chi_struct_get(uint64_t word, uint32_t field, uint64_t *slots)
 {
     const Field *f = field_of(word, field);
@@ -215,10 +226,7 @@ static const Exn *exn_of(uint64_t word)
 
 chi_tag *chi_exn_tag(chi_store *s, uint64_t exn_word)
 {
-    Tag *tag = tag_share(store_of(s), exn_of(exn_word)->tag);
-    if (tag)
-        entity_ref(&tag->e);
-    return (chi_tag *)tag;
+    return (chi_tag *)tag_share(store_of(s), exn_of(exn_word)->tag);
 }
 
 bool chi_exn_has_tag(uint64_t exn_word, const chi_tag *tag)

@@ -181,6 +181,14 @@ bool chi_extern_same(chi_extern a, chi_extern b)
     return a.any == b.any;
 }
 
+/* What was made, or NULL and its failure. */
+static void *made(void *entity, chi_error *err, const Error *e)
+{
+    if (!entity)
+        api_error(err, e);
+    return entity;
+}
+
 chi_func *chi_func_new(chi_store *s, const chi_type *params, uint32_t n_params,
                        const chi_type *results, uint32_t n_results,
                        chi_host_fn *fn, void *host, chi_error *err)
@@ -188,12 +196,32 @@ chi_func *chi_func_new(chi_store *s, const chi_type *params, uint32_t n_params,
     Error e = {0};
     HostFunc *f = hostfunc_new(store_of(s), params, n_params, results,
                                n_results, (HostCall *)fn, host, &e);
-    if (!f) {
-        api_error(err, &e);
+    return made(f, err, &e) ? (chi_func *)&f->ref : NULL;
+}
+
+/* A host function of exactly a type that somebody holds. */
+static HostFunc *hostfunc_of_type(Store *s, const TypeDef *type,
+                                  HostCall *call, void *host)
+{
+    HostFunc *f = entity_new(s, ENTITY_FUNC, sizeof *f);
+    if (!f)
         return NULL;
-    }
+    f->ref = (FuncRef){.type = type, .owner = &f->e};
+    f->call = call;
+    f->host = host;
+    f->group = type_hold(type_ref(false, type->id));
     entity_ref(&f->e);
-    return (chi_func *)&f->ref;
+    return f;
+}
+
+chi_func *chi_func_for_import(chi_store *s, const chi_module *m, uint32_t i,
+                              chi_host_fn *fn, void *host, chi_error *err)
+{
+    const Module *module = module_of(m);
+    const TypeDef *type = module->func_types[module->imports[i].index];
+    Error e = {.code = ERR_MEMORY, .message = "out of memory"};
+    HostFunc *f = hostfunc_of_type(store_of(s), type, (HostCall *)fn, host);
+    return made(f, err, &e) ? (chi_func *)&f->ref : NULL;
 }
 
 chi_functype chi_func_type(const chi_func *f)
@@ -232,28 +260,19 @@ chi_code chi_call(chi_func *f, uint64_t *slots, chi_error *err)
     return api_guest_error(err, func_of(f)->owner->store, code);
 }
 
-static void *counted(void *entity, chi_error *err, const Error *e)
-{
-    if (entity)
-        entity_ref(entity);
-    else
-        api_error(err, e);
-    return entity;
-}
-
 chi_memory *chi_memory_new(chi_store *s, const chi_externtype *type,
                            chi_error *err)
 {
     Error e = {0};
     MemoryType t = {{type->min, type->max, type->is64, type->shared},
                     (uint8_t)__builtin_ctz(type->page_size)};
-    return counted(memory_new(store_of(s), &t, &e), err, &e);
+    return made(memory_new(store_of(s), &t, &e), err, &e);
 }
 
 chi_memory *chi_memory_share(chi_store *s, chi_memory *shared)
 {
     Memory *m = memory_of(shared);
-    return counted(memory_share(store_of(s), m->data, &m->type), NULL,
+    return made(memory_share(store_of(s), m->data, &m->type), NULL,
                    &(Error){0});
 }
 
@@ -290,7 +309,7 @@ chi_table *chi_table_new(chi_store *s, const chi_externtype *type,
     Error e = {0};
     TableType t = {.limits = {type->min, type->max, type->is64, false},
                    .type = type->type};
-    return counted(table_new(store_of(s), &t, init, &e), err, &e);
+    return made(table_new(store_of(s), &t, init, &e), err, &e);
 }
 
 uint64_t chi_table_size(const chi_table *t) { return table_of(t)->size; }
@@ -320,7 +339,7 @@ chi_global *chi_global_new(chi_store *s, chi_type type, bool mutable_,
                            const uint64_t *slots, chi_error *err)
 {
     Error e = {.code = ERR_MEMORY, .message = "out of memory"};
-    return counted(global_new(store_of(s), type, mutable_, slots), err, &e);
+    return made(global_new(store_of(s), type, mutable_, slots), err, &e);
 }
 
 void chi_global_get(const chi_global *g, uint64_t *slots)
@@ -339,11 +358,11 @@ chi_tag *chi_tag_new(chi_store *s, const chi_type *params, uint32_t n_params,
                      chi_error *err)
 {
     Error e = {0};
-    return counted(tag_new(store_of(s), params, n_params, &e), err, &e);
+    return made(tag_new(store_of(s), params, n_params, &e), err, &e);
 }
 
 chi_tag *chi_tag_share(chi_store *s, chi_tag *tag)
 {
-    return counted(tag_share(store_of(s), tag_of(tag)->data), NULL,
+    return made(tag_share(store_of(s), tag_of(tag)->data), NULL,
                    &(Error){0});
 }

@@ -39,7 +39,16 @@ static const OpEntry normal_table[256], wide_table[256], metered_table[256];
 
 /* clang-format off */
 #define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
-    static ErrorCode op_##NAME(PARAMS) { SHAPE }
+    UNUSED __attribute__((noinline)) static ErrorCode slow_##NAME(PARAMS)      \
+    { SHAPE }
+#include "wasm/op.def"
+#undef OP
+
+#include "interp/fast.h"
+
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
+    static ErrorCode op_##NAME(PARAMS)                                         \
+    { OpFn *const slow_ UNUSED = slow_##NAME; SHAPE }
 #include "wasm/op.def"
 #undef OP
 
@@ -119,7 +128,16 @@ PREFIXED(fe)
 static const OpEntry normal_table[256] = {
     ROWS
 #include "wasm/op.def"
-        PREFIXES};
+        PREFIXES,
+    [0x0c] = {fast_br},
+    [0x0d] = {fast_br_if},
+    [0x20] = {fast_local_get},
+    [0x21] = {fast_local_set},
+    [0x22] = {fast_local_tee},
+    [0x23] = {fast_global_get},
+    [0x24] = {fast_global_set},
+    [0x41] = {fast_i32_const},
+    [0x42] = {fast_i64_const}};
 static const OpEntry wide_table[256] = {
     ROWS
 #include "wasm/op.def"

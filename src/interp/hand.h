@@ -171,10 +171,12 @@ ROUTINE(replace_frame, const Func *callee, Instance *instance)
         HostFunc *host_ = (HostFunc *)(f)->owner;                              \
         const FuncType *type_ = &(f)->type->func;                              \
         SPILL();                                                               \
-        SAVE();                                                                \
+        const Activation *activation_ = SAVE();                                \
         sp -= type_->param_slots;                                              \
-        ErrorCode failed_ = host_->call(host_->host, THE_STORE, sp + 1);           \
+        ErrorCode failed_ = host_->call(host_->host, THE_STORE, sp + 1);       \
         sp += type_->result_slots;                                             \
+        if (unlikely(!activation_is_innermost(activation_)))                   \
+            TRAP(ERR_BUSY);                                                    \
         if (unlikely(failed_ != ERR_OK)) {                                     \
             if (failed_ == ERR_EXCEPTION)                                      \
                 GO(unwind, 0);                                                 \
