@@ -144,19 +144,34 @@ bool check_pop_slow(Validator *v, Type expected)
            || check_mismatch(v, expected, found);
 }
 
-bool check_pop_types(Validator *v, Types t)
+static bool are_on_top(const Validator *v, Types t)
 {
+    return (size_t)(v->sp - v->floor) >= t.n
+           && (t.n == 0
+               || memcmp(v->sp - t.n, t.types, t.n * sizeof *t.types) == 0);
+}
+
+bool check_pop_many(Validator *v, Types t)
+{
+    if (LIKELY(are_on_top(v, t))) {
+        v->sp -= t.n;
+        if (t.slots != t.n)
+            check_set_wide(v, v->wide - (t.slots - t.n));
+        return true;
+    }
     for (uint32_t i = t.n; i-- > 0;)
         if (!check_pop(v, t.types[i]))
             return false;
     return true;
 }
 
-static bool are_on_top(const Validator *v, Types t)
+void check_push_many(Validator *v, Types t)
 {
-    if ((size_t)(v->sp - v->floor) < t.n)
-        return false;
-    return t.n == 0 || memcmp(v->sp - t.n, t.types, t.n * sizeof *t.types) == 0;
+    while ((size_t)(v->sp - v->stack) + t.n > v->stack_capacity)
+        check_grow_stack(v);
+    memcpy(v->sp, t.types, t.n * sizeof *t.types);
+    v->sp += t.n;
+    check_set_wide(v, v->wide + (t.slots - t.n));
 }
 
 bool check_pass_types(Validator *v, Types t)
@@ -171,6 +186,8 @@ bool check_pass_types(Validator *v, Types t)
 
 bool check_peek_types(Validator *v, Types t)
 {
+    if (LIKELY(are_on_top(v, t)))
+        return true;
     size_t have = (size_t)(v->sp - v->floor);
     for (uint32_t i = 0; i < t.n; i++) {
         Type expected = t.types[t.n - 1 - i];

@@ -46,6 +46,7 @@ typedef struct {
     uint32_t handlers; /* handlers that wait for its end */
     uint32_t clause;   /* TRY_TABLE: first handler; CATCH: the current one */
     uint32_t inits;    /* locals initialised before it */
+    uint32_t catches;  /* around its catch clause */
 } Frame;
 #define NO_ENTRY UINT32_MAX
 
@@ -57,8 +58,17 @@ typedef struct {
 
 typedef struct {
     const Type *types;
-    uint32_t n;
+    uint32_t n, slots;
 } Types;
+
+static inline Types check_params(const FuncType *f)
+{
+    return (Types){f->types, f->n_params, f->param_slots};
+}
+static inline Types check_results(const FuncType *f)
+{
+    return (Types){f->types + f->n_params, f->n_results, f->result_slots};
+}
 
 enum { QUICK_LOCALS = 128 };
 
@@ -157,7 +167,8 @@ void check_raise(Validator *v); /* makes room at the mark */
 void check_set_wide(Validator *v, uint32_t wide);
 bool check_pop_slow(Validator *v, Type expected);
 bool check_pop_any(Validator *v, Type *found); /* T_BOTTOM where polymorphic */
-bool check_pop_types(Validator *v, Types t);
+bool check_pop_many(Validator *v, Types t);
+void check_push_many(Validator *v, Types t);
 /* Pops and pushes: the operands take the types of a label. */
 bool check_pass_types(Validator *v, Types t);
 bool check_peek_types(Validator *v, Types t);
@@ -187,10 +198,19 @@ static inline bool check_pop(Validator *v, Type expected)
     return check_pop_slow(v, expected);
 }
 
+static inline bool check_pop_types(Validator *v, Types t)
+{
+    if (t.n > 1)
+        return check_pop_many(v, t);
+    return t.n == 0 || check_pop(v, t.types[0]);
+}
+
 static inline void check_push_types(Validator *v, Types t)
 {
-    for (uint32_t i = 0; i < t.n; i++)
-        check_push(v, t.types[i]);
+    if (t.n > 1)
+        check_push_many(v, t);
+    else if (t.n)
+        check_push(v, t.types[0]);
 }
 
 /* Pops b, then a; pushes out if it is not T_BOTTOM.  T_BOTTOM for a: none. */

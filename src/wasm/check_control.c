@@ -36,33 +36,25 @@ static const FuncType *signature(const Validator *v, BlockType type)
 static Types params_of(const Validator *v, BlockType type)
 {
     if ((type & 0xff) != BLOCK_SIG)
-        return (Types){NULL, 0};
+        return (Types){NULL, 0, 0};
     const FuncType *f = signature(v, type);
-    return (Types){f->types, f->n_params};
+    return check_params(f);
 }
 
 Types check_result_types(Validator *v, const Frame *f)
 {
     if (f->type == BLOCK_EMPTY)
-        return (Types){NULL, 0};
+        return (Types){NULL, 0, 0};
     if ((f->type & 0xff) != BLOCK_SIG)
-        return (Types){&f->type, 1};
+        return (Types){&f->type, 1, type_slots(f->type)};
     const FuncType *sig = signature(v, f->type);
-    return (Types){sig->types + sig->n_params, sig->n_results};
+    return check_results(sig);
 }
 
 Types check_label_types(Validator *v, const Frame *f)
 {
     return f->kind == FRAME_LOOP ? params_of(v, f->type)
                                  : check_result_types(v, f);
-}
-
-static uint32_t slots_of(Types t)
-{
-    uint32_t n = t.n;
-    for (uint32_t i = 0; i < t.n; i++)
-        n += t.types[i] == T_V128;
-    return n;
 }
 
 /* The side table. */
@@ -117,7 +109,7 @@ static void add_jump(Validator *v, Frame *f)
 
 bool check_add_branch(Validator *v, Frame *label, uint32_t pc, Types t)
 {
-    uint32_t keep = slots_of(t), drop = 0;
+    uint32_t keep = t.slots, drop = 0;
     if (!check_top(v)->unreachable)
         drop = check_height(v) - keep - (label->base + label->wide);
     if (keep > UINT16_MAX || drop > UINT16_MAX)
@@ -325,7 +317,7 @@ static bool read_tag(Validator *v, uint32_t *tag)
 static Types tag_types(const Validator *v, uint32_t tag)
 {
     const FuncType *f = &v->m->tags[tag]->func;
-    return (Types){f->types, f->n_params};
+    return check_params(f);
 }
 
 /* One clause of the try_table on top; its labels count from outside. */
@@ -333,7 +325,7 @@ static bool read_clause(Validator *v)
 {
     uint8_t kind = reader_byte(&v->r);
     uint32_t tag = 0;
-    Types payload = {NULL, 0};
+    Types payload = {NULL, 0, 0};
     if (kind > HANDLER_CATCH_ALL_REF)
         return check_malformed(v, "malformed catch clause");
     if (kind <= HANDLER_CATCH_REF) {
@@ -412,8 +404,8 @@ static bool begin_catch(Validator *v, FrameKind kind, uint32_t tag)
     h->handler.pc = check_here(v);
     h->handler.stp = v->n_entries;
     f->clause = h->order;
+    f->catches = v->catch_depth++;
     reopen(f, kind);
-    v->catch_depth++;
     return true;
 }
 
@@ -439,15 +431,11 @@ bool check_catch_all(Validator *v)
 
 /* The frame slot behind the locals that keeps the exception of a catch: the
  * number of catches around it. */
-static uint32_t exception_slot(Validator *v, Frame *label)
+static uint32_t exception_slot(Validator *v, const Frame *label)
 {
-    uint32_t inner = 0;
-    for (Frame *f = check_top(v); f != label; f--)
-        inner += f->kind == FRAME_CATCH || f->kind == FRAME_CATCH_ALL;
-    uint32_t number = v->catch_depth - 1 - inner;
-    if (v->hidden_slots <= number)
-        v->hidden_slots = number + 1;
-    return v->local_slots + number;
+    if (v->hidden_slots <= label->catches)
+        v->hidden_slots = label->catches + 1;
+    return v->local_slots + label->catches;
 }
 
 bool check_rethrow(Validator *v)
@@ -648,9 +636,9 @@ bool check_return(Validator *v)
 static bool call(Validator *v, const FuncType *f)
 {
     v->flags |= FUNC_CALLS;
-    if (!check_pop_types(v, (Types){f->types, f->n_params}))
+    if (!check_pop_types(v, check_params(f)))
         return false;
-    check_push_types(v, (Types){f->types + f->n_params, f->n_results});
+    check_push_types(v, check_results(f));
     return true;
 }
 
@@ -667,7 +655,7 @@ static bool tail_call(Validator *v, const FuncType *f)
     for (uint32_t i = 0; i < want.n; i++)
         if (!type_matches(f->types[f->n_params + i], want.types[i]))
             return check_mismatch(v, want.types[i], f->types[f->n_params + i]);
-    if (!check_pop_types(v, (Types){f->types, f->n_params}))
+    if (!check_pop_types(v, check_params(f)))
         return false;
     check_unreachable_from_here(v);
     return true;

@@ -55,7 +55,7 @@ enum {
     SECTION_COUNT
 };
 
-enum { LIMIT_SECTIONS = 1000000 };
+enum { LIMIT_SECTIONS = 100000 };
 
 /* The place of each section in the order that the format prescribes. */
 static const uint8_t section_place[SECTION_COUNT] = {
@@ -186,8 +186,6 @@ static void check_order(Lists *l, Reader *r, uint8_t id, uint64_t at)
                     "unexpected content after last section: section %u stands "
                     "after section %u",
                     id, l->last);
-    else if (l->m->n_sections == LIMIT_SECTIONS)
-        decode_fail(r, ERR_LIMIT, at, "more than %d sections", LIMIT_SECTIONS);
     else
         l->last = id;
 }
@@ -198,6 +196,9 @@ static void read_one(Lists *l, Reader *r)
     s.id = reader_byte(r);
     if (s.id != SECTION_CUSTOM)
         check_order(l, r, s.id, s.offset);
+    if (l->m->n_sections == LIMIT_SECTIONS)
+        decode_fail(r, ERR_LIMIT, s.offset, "more than %d sections",
+                    LIMIT_SECTIONS);
     s.len = reader_u32(r);
     if (s.len > reader_left(r))
         reader_fail(r,
