@@ -48,11 +48,11 @@ ErrorCode array_init_data(Instance *i, Object *a, const TypeDef *type,
 {
     const DataSegment *d = &i->module->datas[data];
     uint64_t bytes = (uint64_t)n * type_size(type->array.type);
-    if (!within(at, n, a->length))
+    if (a && !within(at, n, a->length))
         return ERR_ARRAY_BOUNDS;
     if (!within(source, bytes, i->data_dropped[data] ? 0 : d->len))
         return ERR_MEMORY_BOUNDS;
-    if (bytes)
+    if (a && bytes)
         memcpy(element(a, type, at), i->module->bytes + d->start + source,
                (size_t)bytes);
     return ERR_OK;
@@ -64,11 +64,11 @@ ErrorCode array_init_elem(Instance *i, Object *a, const TypeDef *type,
 {
     uint32_t count;
     const uint64_t *items = instance_elem(i, elem, &count);
-    if (!within(at, n, a->length))
+    if (a && !within(at, n, a->length))
         return ERR_ARRAY_BOUNDS;
     if (!within(source, n, count))
         return ERR_TABLE_BOUNDS;
-    if (n)
+    if (a && n)
         memcpy(element(a, type, at), items + source, n * sizeof *items);
     return ERR_OK;
 }

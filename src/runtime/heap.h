@@ -50,7 +50,8 @@ void field_load(const void *at, Type type, bool is_signed, uint64_t *slots);
 void field_store(void *at, Type type, const uint64_t *slots);
 
 /* Whole-array operations; bounds are checked here: ERR_ARRAY_BOUNDS,
- * ERR_MEMORY_BOUNDS (data segment), ERR_TABLE_BOUNDS (element segment). */
+ * ERR_MEMORY_BOUNDS (data segment), ERR_TABLE_BOUNDS (element segment).
+ * Without an array (NULL) the last two only check the segment. */
 ErrorCode array_fill(Object *a, const TypeDef *type, uint32_t at,
                      const uint64_t *slots, uint32_t n);
 ErrorCode array_copy(Object *to, const TypeDef *to_type, uint32_t at,
