@@ -263,6 +263,15 @@ static void add_types(Module *m, uint32_t *capacity, uint32_t first, uint32_t n)
         m->types[m->n_types++] = type_def(first + i);
 }
 
+/* The same as module_type_index, while there are more types to come. */
+static uint32_t index_of(const Module *m, uint32_t id)
+{
+    uint32_t i = 0;
+    while (m->types[i]->id != id)
+        i++;
+    return i;
+}
+
 static void check_supers(Reader *r, const Module *m, uint32_t start,
                          uint64_t at)
 {
@@ -272,7 +281,7 @@ static void check_supers(Reader *r, const Module *m, uint32_t start,
             continue;
         decode_fail(r, ERR_INVALID, at,
                     "sub type %u does not match super type %u", (unsigned)i,
-                    (unsigned)module_type_index((void *)m, d->super));
+                    (unsigned)index_of(m, d->super));
         return;
     }
 }

@@ -61,6 +61,7 @@ void module_free(Module *m)
     for (uint32_t i = 0; i < m->n_groups; i++)
         type_group_release(m->groups[i]);
     names_free(atomic_load(&m->names));
+    free(atomic_load(&m->types_by_id));
     arena_free(&m->arena);
     free(m->bytes);
     free(m);
@@ -83,11 +84,44 @@ void module_check(const uint8_t *bytes, size_t len, Features features,
     module_free(m);
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Whoever comes first leaves its work for all. */
+static const uint64_t *types_by_id(Module *m)
+{
+    uint64_t *keys =
+        atomic_load_explicit(&m->types_by_id, memory_order_acquire);
+    if (keys)
+        return keys;
+    uint64_t *mine = malloc((m->n_types + (size_t)1) * sizeof *mine);
+    if (!mine)
+        abort();
+    for (uint32_t i = 0; i < m->n_types; i++)
+        mine[i] = (uint64_t)m->types[i]->id << 32 | i;
+    qsort(mine, m->n_types, sizeof *mine, compare_keys);
+    if (atomic_compare_exchange_strong(&m->types_by_id, &keys, mine))
+        return mine;
+    free(mine);
+    return keys;
+}
+
+/* The first key of that id or above, by bisection. */
 uint32_t module_type_index(void *module, uint32_t id)
 {
-    const Module *m = module;
-    for (uint32_t i = 0; i < m->n_types; i++)
-        if (m->types[i]->id == id)
-            return i;
-    return NO_TYPE;
+    Module *m = module;
+    const uint64_t *keys = types_by_id(m);
+    uint32_t low = 0, high = m->n_types;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (keys[middle] >> 32 < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < m->n_types && keys[low] >> 32 == id ? (uint32_t)keys[low]
+                                                     : NO_TYPE;
 }

@@ -245,7 +245,9 @@ typedef struct Module {
     uint32_t n_sections;
     uint32_t code_bytes; /* size of the code section */
 
-    uint8_t *declared;      /* bit per function: may ref.func name it in code */
+    uint8_t *declared; /* bit per function: may ref.func name it in code */
+    _Atomic(uint64_t *)
+        types_by_id;        /* id << 32 | index, at the first look-up */
     _Atomic(Names *) names; /* made at the first look-up: names.h */
 } Module;
 

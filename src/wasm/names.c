@@ -171,6 +171,15 @@ void names_free(Names *n)
     free(n);
 }
 
+uint32_t names_clip(Name name, uint32_t most)
+{
+    if (name.len <= most)
+        return name.len;
+    while (most && ((uint8_t)name.bytes[most] & 0xc0) == 0x80)
+        most--;
+    return most;
+}
+
 Name names_of_function(const Module *m, uint32_t index, char *buf)
 {
     Name name = names_get(m, NAMES_FUNC, index);

@@ -32,6 +32,9 @@ Name names_get_in(const Module *m, NameSpace space, uint32_t owner,
                   uint32_t index);
 void names_free(Names *n);
 
+/* The bytes of a name up to `most`, without a part of a character. */
+uint32_t names_clip(Name name, uint32_t most);
+
 /* A name to call a function by: its own, that of an export, or "$7" made in
  * buf (of 16 bytes). */
 Name names_of_function(const Module *m, uint32_t index, char *buf);

@@ -3,6 +3,7 @@
 
 #include "wasm/check.h"
 #include "wasm/decode.h"
+#include "wasm/names.h"
 #include "wasm/validate.h"
 
 typedef struct {
@@ -46,6 +47,17 @@ static void declare(Module *m, uint32_t func)
 
 static Type address_type(const Limits *l) { return l->is64 ? T_I64 : T_I32; }
 
+/* Where a section stands. */
+static uint64_t section_offset(const Module *m, uint8_t id)
+{
+    for (uint32_t i = 0; i < m->n_sections; i++)
+        if (m->sections[i].id == id)
+            return m->sections[i].offset;
+    return ERROR_NO_OFFSET;
+}
+
+enum { SECTION_TABLE = 4, SECTION_START = 8, SECTION_ELEM = 9 };
+
 static void check_tables(Checker *c)
 {
     Module *m = c->m;
@@ -54,7 +66,7 @@ static void check_tables(Checker *c)
         if (t->has_init)
             check_expr(c, &t->init, t->type, m->n_imported_globals);
         else if (!type_is_defaultable(t->type))
-            error_set(c->err, ERR_INVALID, ERROR_NO_OFFSET,
+            error_set(c->err, ERR_INVALID, section_offset(m, SECTION_TABLE),
                       "type mismatch: table %u has no default value and needs "
                       "an initial one",
                       (unsigned)i);
@@ -73,7 +85,7 @@ static void check_elem_offset(Checker *c, ElemSegment *e, uint32_t i)
 {
     const Module *m = c->m;
     if (e->table >= m->n_tables) {
-        error_set(c->err, ERR_INVALID, ERROR_NO_OFFSET,
+        error_set(c->err, ERR_INVALID, section_offset(m, SECTION_ELEM),
                   "unknown table %u of element segment %u", (unsigned)e->table,
                   (unsigned)i);
     } else {
@@ -92,7 +104,7 @@ static void check_elem_funcs(Checker *c, const ElemSegment *e, uint32_t i)
 {
     for (uint32_t j = 0; j < e->count; j++) {
         if (e->funcs[j] >= c->m->n_funcs) {
-            error_set(c->err, ERR_INVALID, ERROR_NO_OFFSET,
+            error_set(c->err, ERR_INVALID, section_offset(c->m, SECTION_ELEM),
                       "unknown function %u in element segment %u",
                       (unsigned)e->funcs[j], (unsigned)i);
             next(c);
@@ -181,8 +193,8 @@ static void check_export_names(Checker *c)
             continue;
         error_set(c->err, ERR_INVALID,
                   (uint64_t)((const uint8_t *)name->bytes - c->m->bytes),
-                  "duplicate export name \"%.*s\"",
-                  name->len < 200 ? (int)name->len : 200, name->bytes);
+                  "duplicate export name \"%.*s\"", (int)names_clip(*name, 200),
+                  name->bytes);
         next(c);
     }
     free(sorted);
@@ -193,13 +205,14 @@ static void check_start(Checker *c)
     const Module *m = c->m;
     if (!m->has_start)
         return;
+    uint64_t at = section_offset(m, SECTION_START);
     if (m->start >= m->n_funcs)
-        error_set(c->err, ERR_INVALID, ERROR_NO_OFFSET,
+        error_set(c->err, ERR_INVALID, at,
                   "unknown function %u is the start function",
                   (unsigned)m->start);
     else if (m->func_types[m->start]->func.n_params
              || m->func_types[m->start]->func.n_results)
-        error_set(c->err, ERR_INVALID, ERROR_NO_OFFSET,
+        error_set(c->err, ERR_INVALID, at,
                   "start function %u has parameters or results",
                   (unsigned)m->start);
     next(c);
