@@ -223,11 +223,12 @@ EVAL_TRUNC(i64, uint64_t, uint64_t, u, f64, double, -1.0, <, 0x1p64, 0,
            UINT64_MAX)
 #undef EVAL_TRUNC
 
-/* ---- wide arithmetic: two i64 results, low half first */
+/* ---- wide arithmetic: two i64 results, low half first; r may be a */
 static inline void eval_add128(uint64_t r[2], const uint64_t a[4])
 {
-    r[0] = a[0] + a[2];
-    r[1] = a[1] + a[3] + (r[0] < a[0]);
+    uint64_t low = a[0] + a[2];
+    r[1] = a[1] + a[3] + (low < a[0]);
+    r[0] = low;
 }
 static inline void eval_sub128(uint64_t r[2], const uint64_t a[4])
 {

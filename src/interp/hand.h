@@ -90,8 +90,9 @@ ROUTINE(leave_frame, int unused_)
     uint32_t n = t->result_slots;
     if (unlikely(n > 1 || !caller)) {
         SPILL();
+        const uint64_t *from = sp + 1 - n;
         for (uint32_t k = 0; k < n; k++)
-            to[k] = sp[1 + k - n];
+            to[k] = from[k];
         if (!caller)
             return ERR_OK;
         sp = to + n - 1;
@@ -270,22 +271,22 @@ HANDLER(unreachable) { TRAP(ERR_UNREACHABLE); }
 HANDLER(nop) { NEXT; }
 HANDLER(block)
 {
-    code_skip(&pc);
+    code_skip_block_type(&pc);
     NEXT;
 }
 HANDLER(loop)
 {
-    code_skip(&pc);
+    code_skip_block_type(&pc);
     NEXT;
 }
 HANDLER(try)
 {
-    code_skip(&pc);
+    code_skip_block_type(&pc);
     NEXT;
 }
 HANDLER(try_table)
 {
-    code_skip(&pc);
+    code_skip_block_type(&pc);
     for (uint32_t n = code_u32(&pc); n > 0; n--) {
         uint8_t kind = *pc++;
         if (kind < 2)
@@ -299,7 +300,7 @@ HANDLER(if)
     uint32_t c = get_i32(tos);
     DROP();
     if (c) {
-        code_skip(&pc);
+        code_skip_block_type(&pc);
         stp++;
     } else {
         const BranchEntry *e = stp;
@@ -463,8 +464,8 @@ HANDLER(select_wide)
     stp++;
     sp -= 1 + n;
     if (!c)
-        for (uint32_t k = 0; k < n; k++)
-            sp[1 + k - n] = sp[1 + k];
+        for (uint64_t *at = sp + 1, *to = at - n; to <= sp; to++, at++)
+            *to = *at;
     FILL();
     NEXT;
 }
@@ -478,8 +479,8 @@ HANDLER(select_t)
     uint32_t c = get_i32(tos);
     sp -= 1 + n;
     if (!c)
-        for (uint32_t k = 0; k < n; k++)
-            sp[1 + k - n] = sp[1 + k];
+        for (uint64_t *at = sp + 1, *to = at - n; to <= sp; to++, at++)
+            *to = *at;
     FILL();
     NEXT;
 }

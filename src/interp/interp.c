@@ -44,7 +44,8 @@ static ErrorCode run_frame(Activation *a, const Func *f, Instance *i,
     ErrorCode failure;
     if (!fits(a, sp, f, &failure))
         return failure;
-    memcpy(a->base, slots, n * sizeof *slots);
+    if (n)
+        memcpy(a->base, slots, n * sizeof *slots);
     uint64_t *fp = push_frame(sp, f, i, end);
     *frame = a->fp = fp;
     a->sp = fp + f->local_slots;

@@ -134,6 +134,14 @@ static inline void code_skip(const uint8_t **pc)
     }
 }
 
+/* A block type: a number, a value type, or a reference with its heap type. */
+static inline void code_skip_block_type(const uint8_t **pc)
+{
+    if (unlikely(**pc == KIND_REF || **pc == KIND_REF_NULL))
+        (*pc)++;
+    code_skip(pc);
+}
+
 static inline V128 get_v128(const uint64_t *slots)
 {
     V128 v;
