@@ -105,6 +105,12 @@ void check_grow_stack(Validator *v)
     v->floor = v->stack + base;
 }
 
+void check_set_max_height(Validator *v, uint32_t slots)
+{
+    v->max_height = slots;
+    set_mark(v);
+}
+
 void check_raise(Validator *v)
 {
     if ((size_t)(v->sp - v->stack) == v->stack_capacity)

@@ -112,13 +112,8 @@ typedef struct {
     uint64_t slot_map_bytes; /* spent on slot_of_local in this module */
 } Validator;
 
-#ifdef __GNUC__
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#else
-#define LIKELY(x)   (x)
-#define UNLIKELY(x) (x)
-#endif
 
 /* The check of each HAND row. */
 /* clang-format off */
@@ -165,6 +160,7 @@ bool check_mismatch(Validator *v, Type expected, Type found);
 void check_grow_stack(Validator *v);
 void check_raise(Validator *v); /* makes room at the mark */
 void check_set_wide(Validator *v, uint32_t wide);
+void check_set_max_height(Validator *v, uint32_t slots);
 bool check_pop_slow(Validator *v, Type expected);
 bool check_pop_any(Validator *v, Type *found); /* T_BOTTOM where polymorphic */
 bool check_pop_many(Validator *v, Types t);

@@ -346,6 +346,9 @@ static bool read_clause(Validator *v)
     PendingHandler *h = add_handler(v, &from, (HandlerKind)kind);
     h->handler.tag = tag;
     h->handler.drop = h->handler.height - (label->base + label->wide);
+    uint32_t height = h->handler.height + check_label_types(v, label).slots;
+    if (height > v->max_height)
+        check_set_max_height(v, height);
     if (label->kind == FRAME_LOOP) {
         h->handler.pc = label->chain;
         h->handler.stp = label->entry;

@@ -156,7 +156,9 @@ typedef struct Func {
     const uint32_t *slot_of_local;
     const struct LocalRun *locals; /* as declared, parameters not included */
     uint32_t n_local_runs;
-    const uint8_t *hints; /* branch hints section's record or NULL */
+    /* Its branch hints, or NULL: a vector of {offset from `start`, 1, hint},
+     * all LEB128; well formed, but the offsets may lie anywhere. */
+    const uint8_t *hints;
 } Func;
 
 typedef struct LocalRun {

@@ -115,9 +115,10 @@ static uint64_t mix(uint64_t h, uint32_t word)
     return h ^ h >> 29;
 }
 
+/* Starts from an address, so that nobody can prepare collisions. */
 static uint64_t hash_group(const TypeDef *types, uint32_t n)
 {
-    uint64_t h = n;
+    uint64_t h = n ^ (uintptr_t)&registry;
     for (uint32_t i = 0; i < n; i++) {
         const TypeDef *d = &types[i];
         uint32_t count = count_types(d);

@@ -442,11 +442,8 @@ static void begin_code(Validator *v, uint32_t from, uint32_t to, Error *err)
 
 /* Locals. */
 
-static bool add_run(Validator *v, uint32_t count, Type t)
+static void add_run(Validator *v, uint32_t count, Type t)
 {
-    if (count > LIMIT_LOCALS - v->n_locals)
-        return check_malformed(v, "too many locals: the limit is %d",
-                               LIMIT_LOCALS);
     if (v->n_runs == v->runs_capacity) {
         v->runs_capacity = v->runs_capacity ? v->runs_capacity * 2 : 64;
         v->runs = realloc(v->runs, v->runs_capacity * sizeof *v->runs);
@@ -461,7 +458,6 @@ static bool add_run(Validator *v, uint32_t count, Type t)
     v->run_ends[v->n_runs++] = v->n_locals;
     if (t == T_V128 && count)
         v->flags |= FUNC_WIDE;
-    return true;
 }
 
 static bool read_locals(Validator *v)
@@ -469,6 +465,7 @@ static bool read_locals(Validator *v)
     const FuncType *sig = &v->f->type->func;
     for (uint32_t i = 0; i < sig->n_params; i++)
         add_run(v, 1, sig->types[i]);
+    uint64_t total = v->n_locals;
     uint32_t n = reader_u32(&v->r);
     if (n > reader_left(&v->r) / 2 && reader_ok(&v->r))
         return check_malformed(v, "unexpected end: %u declarations of locals",
@@ -477,9 +474,16 @@ static bool read_locals(Validator *v)
         v->at = check_here(v);
         uint32_t count = reader_u32(&v->r);
         Type t = decode_value_type(&v->r, v->m, 0);
-        if (reader_ok(&v->r) && !add_run(v, count, t))
-            return false;
+        total += count;
+        if (reader_ok(&v->r) && total <= LIMIT_LOCALS)
+            add_run(v, count, t);
     }
+    if (total > UINT32_MAX)
+        return check_malformed(v, "too many locals: %llu",
+                               (unsigned long long)total);
+    if (total > LIMIT_LOCALS)
+        return check_limit(v, "%u locals; the limit is %d", (unsigned)total,
+                           LIMIT_LOCALS);
     return reader_ok(&v->r);
 }
 
