@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* chiasm._core: the module, its classes and few functions. */
+#include "py_entity.h"
+#include "py_errors.h"
+#include "py_instance.h"
+#include "py_record.h"
+
+static State *state_of_module(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+/* ---------------------------------------------------------------- functions */
+
+static PyObject *instantiate(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    return py_instance_make(state_of_module(module), args, kwargs);
+}
+
+static PyObject *restore_module(PyObject *module, PyObject *args)
+{
+    PyObject *bytes, *name;
+    unsigned features;
+    State *st = state_of_module(module);
+    if (!PyArg_ParseTuple(args, "OOI", &bytes, &name, &features))
+        return NULL;
+    PyObject *options =
+        Py_BuildValue("{sOsI}", "name", name, "features", features);
+    PyObject *positional = options ? PyTuple_Pack(1, bytes) : NULL, *m = NULL;
+    if (positional)
+        m = PyObject_Call((PyObject *)st->types[TYPE_MODULE], positional,
+                          options);
+    Py_XDECREF(positional);
+    Py_XDECREF(options);
+    return m;
+}
+
+static PyObject *feature_names(void)
+{
+    PyObject *list = PyList_New(0), *tuple;
+    const char *name;
+    for (unsigned i = 0; list && (name = chi_feature_name(i)); i++) {
+        PyObject *text = PyUnicode_FromString(name);
+        if (!text || PyList_Append(list, text) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(text);
+    }
+    tuple = list ? PyList_AsTuple(list) : NULL;
+    Py_XDECREF(list);
+    return tuple;
+}
+
+static PyObject *features(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    PyObject *names = feature_names();
+    return names ? Py_BuildValue("{sssNs(s)}", "version", chi_version(),
+                                 "features", names, "tiers", "interp")
+                 : NULL;
+}
+
+static PyObject *op_record(State *st, const chi_opinfo *info)
+{
+    uint8_t code[2] = {(uint8_t)(info->code >> 12), (uint8_t)info->code};
+    bool has_prefix = info->code >> 12;
+    PyObject *number = NULL;
+    if (has_prefix)
+        number = Py_BuildValue("(II)", (unsigned)code[0],
+                               (unsigned)(info->code & 0xfff));
+    else
+        number = Py_BuildValue("(I)", (unsigned)code[1]);
+    PyObject *fields[] = {PyUnicode_FromString(info->text), number,
+                          PyUnicode_FromString(info->immediates),
+                          PyUnicode_FromString(info->feature)};
+    return py_record_make(st, TYPE_OP, fields, 4);
+}
+
+static PyObject *ops(PyObject *module, PyObject *unused)
+{
+    (void)unused;
+    chi_opinfo info;
+    PyObject *dict = PyDict_New();
+    for (uint32_t i = 0; dict && chi_op(i, &info); i++) {
+        PyObject *op = op_record(state_of_module(module), &info);
+        if (!op || PyDict_SetItemString(dict, info.text, op) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(op);
+    }
+    PyObject *proxy = dict ? PyDictProxy_New(dict) : NULL;
+    Py_XDECREF(dict);
+    return proxy;
+}
+
+PyDoc_STRVAR(instantiate_doc,
+"instantiate($module, /, source, imports=None, *, wasi=None, tier='auto', "
+"limits=None, config=None, store=None, gil=None, name=None)\n--\n\n"
+"Link a module with its imports and start it: an `Instance`.\n"
+"\n"
+"See `Instance` for the parameters, errors and an example.");
+PyDoc_STRVAR(features_doc,
+"features($module, /)\n--\n\n"
+"What this build can do.\n"
+"\n"
+"Returns\n"
+"-------\n"
+"dict\n"
+"    ``version``, the names of all ``features`` and ``tiers``.");
+
+static PyMethodDef functions[] = {
+    {"instantiate", PY_METHOD(instantiate), METH_VARARGS | METH_KEYWORDS,
+     instantiate_doc},
+    {"features", features, METH_NOARGS, features_doc},
+    {"_ops", ops, METH_NOARGS, NULL},
+    {"_restore_module", restore_module, METH_VARARGS, NULL},
+    {0}};
+
+/* -------------------------------------------------------------------- set-up */
+
+static int add_strings(State *st)
+{
+    static const char *const texts[] = {
+#define X(NAME) #NAME,
+        PY_STRINGS(X)
+#undef X
+    };
+    for (int i = 0; i < STRING_COUNT; i++) {
+        st->strings[i] = PyUnicode_InternFromString(texts[i]);
+        if (!st->strings[i])
+            return -1;
+    }
+    return 0;
+}
+
+static int add_types(State *st, PyObject *module)
+{
+    static PyType_Spec *const specs[] = {
+#define X(TAG, PREFIX) &PREFIX##_spec,
+        PY_TYPES(X)
+#undef X
+    };
+    for (int i = 0; i < TYPE_COUNT; i++) {
+        st->types[i] = (PyTypeObject *)PyType_FromModuleAndSpec(
+            module, specs[i], NULL);
+        if (!st->types[i]
+            || PyModule_AddObjectRef(module, strchr(specs[i]->name, '.') + 1,
+                                     (PyObject *)st->types[i])
+                   < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The class is immutable to others; this is still part of making it. */
+static int add_python_tag(State *st)
+{
+    PyTypeObject *type = st->types[TYPE_TAG];
+    PyObject *tag = py_tag_python(st);
+    if (!tag
+        || PyDict_SetItemString(type->tp_dict, "python_exception", tag) < 0)
+        return -1;
+    PyType_Modified(type);
+    return 0;
+}
+
+static int execute(PyObject *module)
+{
+    State *st = state_of_module(module);
+    st->frame_globals = PyDict_New();
+    if (!st->frame_globals || add_strings(st) < 0 || add_types(st, module) < 0
+        || py_errors_init(st, module) < 0 || add_python_tag(st) < 0)
+        return -1;
+    return PyModule_AddStringConstant(module, "__version__", chi_version());
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg)
+{
+    State *st = state_of_module(module);
+    for (int i = 0; i < TYPE_COUNT; i++)
+        Py_VISIT((PyObject *)st->types[i]);
+    for (int i = 0; i < ERROR_COUNT; i++)
+        Py_VISIT(st->errors[i]);
+    Py_VISIT(st->frame_globals);
+    Py_VISIT(st->python_tag);
+    return 0;
+}
+
+static int clear(PyObject *module)
+{
+    State *st = state_of_module(module);
+    Py_CLEAR(st->python_tag);
+    Py_CLEAR(st->config);
+    Py_CLEAR(st->frame_globals);
+    for (int i = 0; i < STRING_COUNT; i++)
+        Py_CLEAR(st->strings[i]);
+    for (int i = 0; i < ERROR_COUNT; i++)
+        Py_CLEAR(st->errors[i]);
+    for (int i = 0; i < TYPE_COUNT; i++)
+        Py_CLEAR(st->types[i]);
+    return 0;
+}
+
+static void free_module(void *module)
+{
+    State *st = state_of_module(module);
+    clear(module);
+    py_map_clear(&st->modules);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, PY_SLOT(execute)},
+#if PY_VERSION_HEX >= 0x030c0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL}};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "chiasm._core",
+    .m_doc = "The extension module behind chiasm.",
+    .m_size = sizeof(State),
+    .m_methods = functions,
+    .m_slots = module_slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = free_module,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "py_errors.h"
+
+#include "py_module.h"
+
+/* ----------------------------------------------------------------- classes */
+
+typedef struct {
+    ErrorTag tag;
+    const char *name; /* with the package */
+    const char *doc;
+    ErrorTag base; /* itself: none of ours */
+    PyObject **more; /* a base of Python's, or NULL */
+    const char *attributes[4]; /* None, unless set */
+} ErrorClass;
+
+static int add_attributes(PyObject *dict, const ErrorClass *c)
+{
+    for (int i = 0; i < 4 && c->attributes[i]; i++)
+        if (PyDict_SetItemString(dict, c->attributes[i], Py_None) < 0)
+            return -1;
+    return 0;
+}
+
+static PyObject *bases_of(State *st, const ErrorClass *c)
+{
+    if (c->base == c->tag)
+        return Py_NewRef(*c->more);
+    if (!c->more)
+        return Py_NewRef(st->errors[c->base]);
+    return PyTuple_Pack(2, st->errors[c->base], *c->more);
+}
+
+static PyObject *make_class(State *st, const ErrorClass *c)
+{
+    PyObject *result = NULL, *dict = PyDict_New(), *bases = bases_of(st, c);
+    if (dict && bases && add_attributes(dict, c) == 0)
+        result = PyErr_NewExceptionWithDoc(c->name, c->doc, bases, dict);
+    Py_XDECREF(dict);
+    Py_XDECREF(bases);
+    return result;
+}
+
+static int add_class(State *st, PyObject *module, ErrorTag tag,
+                     PyObject *class)
+{
+    if (!class)
+        return -1;
+    st->errors[tag] = class;
+    const char *name = ((PyTypeObject *)class)->tp_name;
+    const char *dot = strrchr(name, '.');
+    return PyModule_AddObjectRef(module, dot ? dot + 1 : name, class);
+}
+
+int py_errors_init(State *st, PyObject *module)
+{
+    const ErrorClass classes[] = {
+        {ERROR_ERROR, "chiasm.Error", "The base of all of Chiasm's errors.",
+         ERROR_ERROR, &PyExc_Exception, {NULL}},
+        {ERROR_COMPILE, "chiasm.CompileError",
+         "A module, or Python source, that is malformed or invalid.",
+         ERROR_ERROR, &PyExc_SyntaxError, {"byte_offset", "function", NULL}},
+        {ERROR_LINK, "chiasm.LinkError",
+         "Imports that are missing or do not fit; `problems` has them all.",
+         ERROR_ERROR, &PyExc_ImportError, {"problems", NULL}},
+        {ERROR_TRAP, "chiasm.Trap",
+         "The guest did what the specification ends it for.", ERROR_ERROR,
+         &PyExc_RuntimeError, {"code", "frames", NULL}},
+        {ERROR_STACK_OVERFLOW, "chiasm.StackOverflow",
+         "The guest's calls nest too deeply.", ERROR_TRAP,
+         &PyExc_RecursionError, {NULL}},
+        {ERROR_OUT_OF_FUEL, "chiasm.OutOfFuel",
+         "The store's fuel is used up.", ERROR_TRAP, NULL, {NULL}},
+        {ERROR_CANCELLED, "chiasm.Cancelled",
+         "Another thread called cancel().", ERROR_ERROR, NULL, {NULL}},
+        {ERROR_EXIT, "chiasm.Exit", "The guest ended itself by proc_exit.",
+         ERROR_ERROR, NULL, {"code", NULL}},
+    };
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (add_class(st, module, classes[i].tag, make_class(st, &classes[i]))
+            < 0)
+            return -1;
+    return add_class(st, module, ERROR_EXCEPTION,
+                     (PyObject *)py_exception_type(st, module));
+}
+
+/* ------------------------------------------------------------ plain raising */
+
+static PyObject *class_of(State *st, chi_code code)
+{
+    switch (code) {
+    case CHI_MALFORMED:
+    case CHI_INVALID:
+    case CHI_SYNTAX:
+    case CHI_LIMIT: return st->errors[ERROR_COMPILE];
+    case CHI_LINK: return st->errors[ERROR_LINK];
+    case CHI_MEMORY: return PyExc_MemoryError;
+    case CHI_UNSUPPORTED: return PyExc_NotImplementedError;
+    case CHI_ARGUMENT: return PyExc_ValueError;
+    case CHI_STACK: return st->errors[ERROR_STACK_OVERFLOW];
+    case CHI_OUT_OF_FUEL: return st->errors[ERROR_OUT_OF_FUEL];
+    default:
+        return chi_code_is_trap(code) ? st->errors[ERROR_TRAP]
+                                      : PyExc_RuntimeError;
+    }
+}
+
+PyObject *py_error_raise(State *st, const chi_error *err)
+{
+    PyErr_SetString(class_of(st, err->code), err->message);
+    return NULL;
+}
+
+/* ------------------------------------------------------------ CompileError */
+
+PyObject *py_error_line(const chi_error *err, const char *text, size_t len)
+{
+    const char *end = text + len, *from = text, *to;
+    if (!text || !err->line)
+        Py_RETURN_NONE;
+    for (uint32_t line = 1; line < err->line && from < end; line++) {
+        const char *next = memchr(from, '\n', (size_t)(end - from));
+        from = next ? next + 1 : end;
+    }
+    to = memchr(from, '\n', (size_t)(end - from));
+    Py_ssize_t n = (to ? to : end) - from;
+    if (n && from[n - 1] == '\r')
+        n--;
+    return PyUnicode_DecodeUTF8(from, n, "replace");
+}
+
+static int set_number(PyObject *e, const char *name, uint64_t value,
+                      bool is_known)
+{
+    PyObject *v =
+        is_known ? PyLong_FromUnsignedLongLong(value) : Py_NewRef(Py_None);
+    int result = v ? PyObject_SetAttrString(e, name, v) : -1;
+    Py_XDECREF(v);
+    return result;
+}
+
+/* (message, (file, line, column, text)) as SyntaxError takes it; without a
+ * line only (message), lest it prints a place that is none. */
+static PyObject *compile_error(State *st, const chi_error *err, PyObject *file,
+                               const char *text, size_t len)
+{
+    PyObject *class = st->errors[ERROR_COMPILE];
+    if (!err->line)
+        return PyObject_CallFunction(class, "s", err->message);
+    PyObject *line = py_error_line(err, text, len);
+    if (!line)
+        return NULL;
+    return PyObject_CallFunction(class, "s(OIIN)", err->message,
+                                 file ? file : Py_None, (unsigned)err->line,
+                                 (unsigned)err->column, line);
+}
+
+PyObject *py_error_raise_compile(State *st, const chi_error *err,
+                                 PyObject *file, const char *text, size_t len)
+{
+    if (class_of(st, err->code) != st->errors[ERROR_COMPILE])
+        return py_error_raise(st, err);
+    PyObject *e = compile_error(st, err, file, text, len);
+    if (!e)
+        return NULL;
+    if (set_number(e, "byte_offset", err->offset, err->offset != UINT64_MAX)
+            == 0
+        && set_number(e, "function", err->function,
+                      err->function != UINT32_MAX)
+               == 0
+        && (err->line || !file
+            || PyObject_SetAttrString(e, "filename", file) == 0))
+        PyErr_SetObject(st->errors[ERROR_COMPILE], e);
+    Py_DECREF(e);
+    return NULL;
+}
+
+/* ------------------------------------------------------- the guest's failures */
+
+static PyObject *new_trap(StoreObject *s, chi_code code, const chi_error *err)
+{
+    State *st = s->state;
+    PyObject *frames = py_traceback_frames(s);
+    PyObject *text = PyUnicode_FromString(chi_code_text(code));
+    PyObject *e = NULL;
+    if (frames && text)
+        e = PyObject_CallFunction(class_of(st, code), "s",
+                                  err && *err->message ? err->message
+                                                       : chi_code_text(code));
+    if (e
+        && (PyObject_SetAttr(e, st->strings[STRING_code], text) < 0
+            || PyObject_SetAttr(e, st->strings[STRING_frames], frames) < 0))
+        Py_CLEAR(e);
+    Py_XDECREF(frames);
+    Py_XDECREF(text);
+    return e;
+}
+
+/* The Python exception that left the guest; NULL with an error set. */
+static PyObject *exception_of(StoreObject *s, chi_code code,
+                              const chi_error *err)
+{
+    if (code == CHI_HOST || code == CHI_INTERRUPTED) {
+        PyObject *e = s->pending;
+        s->pending = NULL;
+        if (!e)
+            PyErr_SetString(PyExc_SystemError, "a host function failed");
+        return e;
+    }
+    if (code == CHI_EXCEPTION)
+        return py_exception_taken(s);
+    return new_trap(s, code, err);
+}
+
+void py_error_raise_guest(StoreObject *s, chi_code code, const chi_error *err)
+{
+    PyObject *e;
+    if (code != CHI_HOST && code != CHI_INTERRUPTED && code != CHI_EXCEPTION
+        && !chi_code_is_trap(code)) {
+        py_error_raise(s->state, err);
+    } else if ((e = exception_of(s, code, err))) {
+        compat_put_exception(e);
+        py_traceback_add(s);
+    }
+    Py_CLEAR(s->thrown);
+    py_store_settle(s);
+}

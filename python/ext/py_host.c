@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls from the guest into Python.
+ *
+ * What a callable raises goes on through the guest as an exception of the tag
+ * Tag.python_exception, so that the guest may catch it, and comes out as the
+ * object that it was.  What no guest may stop (KeyboardInterrupt and all that
+ * is no builtins.Exception, traps, time limits, Cancelled, Exit) waits in the
+ * store, and the guest is left by CHI_HOST, which no handler sees.
+ */
+#include "py_entity.h"
+#include "py_errors.h"
+#include "py_thread.h"
+
+/* ------------------------------------------------------------------ failing */
+
+static bool is_for_guests(State *st, PyObject *e)
+{
+    static const ErrorTag hidden[] = {ERROR_TRAP, ERROR_CANCELLED, ERROR_EXIT};
+    if (!PyErr_GivenExceptionMatches(e, PyExc_Exception))
+        return false;
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        if (PyErr_GivenExceptionMatches(e, st->errors[hidden[i]]))
+            return false;
+    return !py_thread_is_timeout(st, e);
+}
+
+/* The exception as one of the guest's; 0 if that cannot be. */
+static chi_code throw_python(StoreObject *s, PyObject *e)
+{
+    uint64_t word = 0;
+    chi_tag *tag = py_store_python_tag(s);
+    if (!tag || py_value_reference(s, py_value_externref(), e, &word) != VALUE_OK)
+        return CHI_HOST;
+    return chi_throw(s->store, tag, &word);
+}
+
+/* Takes the current exception. */
+static chi_code fail(StoreObject *s)
+{
+    PyObject *e = compat_take_exception();
+    chi_code code = CHI_HOST;
+    if (py_is_exception(s->state, e))
+        code = py_exception_throw(s, e);
+    else if (is_for_guests(s->state, e))
+        code = throw_python(s, e);
+    if (code == CHI_EXCEPTION) {
+        Py_DECREF(e);
+        return code;
+    }
+    PyErr_Clear();
+    Py_XSETREF(s->pending, e);
+    return CHI_HOST;
+}
+
+static chi_code fail_result(StoreObject *s, const Held *h, uint32_t i,
+                            PyObject *v, ValueResult why)
+{
+    const Signature *sig = h->signature;
+    PyObject *place = NULL;
+    if (why != VALUE_RAISED && sig->n_results == 1)
+        place = PyUnicode_FromFormat("the result of %U()", h->label);
+    else if (why != VALUE_RAISED)
+        place = PyUnicode_FromFormat("result %u of %U()", (unsigned)i + 1,
+                                     h->label);
+    py_value_raise(why, sig->types[sig->n_params + i], v, place);
+    return fail(s);
+}
+
+/* ------------------------------------------------------------------ results */
+
+static chi_code one_result(StoreObject *s, const Held *h, PyObject *v,
+                           uint64_t *slots)
+{
+    const Signature *sig = h->signature;
+    ValueKind kind = sig->kinds[sig->n_params];
+    ValueResult why =
+        kind_is_number(kind)
+            ? value_number(kind, v, slots)
+            : py_value_reference(s, sig->types[sig->n_params], v, slots);
+    return why ? fail_result(s, h, 0, v, why) : CHI_OK;
+}
+
+static chi_code wrong_number(StoreObject *s, const Held *h, PyObject *v)
+{
+    uint32_t n = h->signature->n_results;
+    if (n == 0)
+        PyErr_Format(PyExc_TypeError, "%U() must return None, not %s",
+                     h->label, Py_TYPE(v)->tp_name);
+    else
+        PyErr_Format(PyExc_TypeError, "%U() must return %u values in a tuple",
+                     h->label, (unsigned)n);
+    return fail(s);
+}
+
+static chi_code many_results(StoreObject *s, const Held *h, PyObject *v,
+                             uint64_t *slots)
+{
+    const Signature *sig = h->signature;
+    uint32_t failed = 0, n = sig->n_results;
+    if (!PyTuple_Check(v) && !PyList_Check(v))
+        return wrong_number(s, h, v);
+    PyObject *items = PySequence_Tuple(v);
+    if (!items)
+        return fail(s);
+    chi_code code = CHI_OK;
+    if (PyTuple_GET_SIZE(items) != (Py_ssize_t)n) {
+        code = wrong_number(s, h, v);
+    } else {
+        ValueResult why = py_values_in(
+            s, sig->types + sig->n_params, sig->kinds + sig->n_params, n,
+            ((PyTupleObject *)items)->ob_item, slots, &failed);
+        if (why)
+            code = fail_result(s, h, failed, PyTuple_GET_ITEM(items, failed),
+                               why);
+    }
+    Py_DECREF(items);
+    return code;
+}
+
+static inline chi_code results_in(StoreObject *s, const Held *h, PyObject *v,
+                                  uint64_t *slots)
+{
+    switch (h->signature->n_results) {
+    case 0: return v == Py_None ? CHI_OK : wrong_number(s, h, v);
+    case 1: return one_result(s, h, v, slots);
+    default: return many_results(s, h, v, slots);
+    }
+}
+
+/* --------------------------------------------------------------- the calls */
+
+enum { STACK_ARGS = 8 };
+
+static inline int arguments_out(StoreObject *s, const Signature *sig,
+                                const uint64_t *slots, PyObject **out)
+{
+    if (sig->param_refs)
+        return py_values_out(s, sig->types, sig->kinds, sig->n_params, slots,
+                             out);
+    for (uint32_t i = 0; i < sig->n_params; i++) {
+        out[i] = value_number_out(sig->kinds[i], slots);
+        if (!out[i]) {
+            while (i)
+                Py_CLEAR(out[--i]);
+            return -1;
+        }
+        slots += kind_slots(sig->kinds[i]);
+    }
+    return 0;
+}
+
+/* args[-1] is free for the callee's use. */
+static PyObject *call_with(StoreObject *s, const Held *h,
+                           const uint64_t *slots, PyObject **args)
+{
+    const Signature *sig = h->signature;
+    if (arguments_out(s, sig, slots, args) < 0)
+        return NULL;
+    PyObject *result = PyObject_Vectorcall(
+        h->object, args, sig->n_params | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    for (uint32_t i = 0; i < sig->n_params; i++)
+        Py_DECREF(args[i]);
+    return result;
+}
+
+static PyObject *call_python(StoreObject *s, const Held *h,
+                             const uint64_t *slots)
+{
+    PyObject *on_stack[STACK_ARGS + 1], **args, *result;
+    if (!h->object) {
+        PyErr_Format(PyExc_ReferenceError,
+                     "%U() is gone: it was part of a cycle of garbage",
+                     h->label);
+        return NULL;
+    }
+    if (h->signature->n_params <= STACK_ARGS)
+        return call_with(s, h, slots, on_stack + 1);
+    args = PyMem_Calloc(h->signature->n_params + 1, sizeof *args);
+    if (!args)
+        return PyErr_NoMemory();
+    result = call_with(s, h, slots, args + 1);
+    PyMem_Free(args);
+    return result;
+}
+
+/* The chi_host_fn of all callables. */
+static chi_code call_host(void *host, chi_store *store, uint64_t *slots)
+{
+    (void)store;
+    Held *h = host;
+    StoreObject *s = h->store;
+    ThreadRecord *t = py_thread();
+    PyThreadState *state = py_thread_attach(t, s);
+    t->depth++;
+    PyObject *result = call_python(s, h, slots);
+    chi_code code = result ? results_in(s, h, result, slots) : fail(s);
+    Py_XDECREF(result);
+    t->depth--;
+    py_thread_detach(t, s, state);
+    return code;
+}
+
+/* ----------------------------------------------------------------- making */
+
+static Held *hold_callable(StoreObject *s, Signature *sig, PyObject *callable,
+                           PyObject *label)
+{
+    Held *h = py_store_hold(s, callable);
+    if (!h)
+        return NULL;
+    h->signature = py_signature_ref(sig);
+    h->label = Py_NewRef(label);
+    return h;
+}
+
+static chi_func *known_or_raise(Held *h, chi_func *f, const chi_error *err)
+{
+    if (f)
+        return f;
+    py_error_raise(h->store->state, err);
+    py_store_unhold(h);
+    return NULL;
+}
+
+chi_func *py_host_func(StoreObject *s, Signature *sig, PyObject *callable,
+                       PyObject *label)
+{
+    chi_error err;
+    Held *h = hold_callable(s, sig, callable, label);
+    if (!h)
+        return NULL;
+    chi_func *f =
+        chi_func_new(s->store, sig->types, sig->n_params,
+                     sig->types + sig->n_params, sig->n_results, call_host, h,
+                     &err);
+    return known_or_raise(h, f, &err);
+}
+
+chi_func *py_host_import(StoreObject *s, Signature *sig, PyObject *callable,
+                         PyObject *label, const chi_module *m, uint32_t i)
+{
+    chi_error err;
+    Held *h = hold_callable(s, sig, callable, label);
+    if (!h)
+        return NULL;
+    chi_func *f = chi_func_for_import(s->store, m, i, call_host, h, &err);
+    return known_or_raise(h, f, &err);
+}
+
+PyObject *py_host_callable(const chi_func *f)
+{
+    Held *h = chi_func_instance(f) ? NULL : chi_func_host(f);
+    return h ? h->object : NULL;
+}

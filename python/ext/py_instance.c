@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include "py_instance.h"
+
+#include "py_limits.h"
+#include "py_thread.h"
+
+static InstanceObject *instance_of(PyObject *self)
+{
+    return (InstanceObject *)self;
+}
+
+/* ---------------------------------------------------------------- arguments */
+
+static int check_tier(PyObject *tier)
+{
+    static const char *const built[] = {"auto", "interp"};
+    static const char *const later[] = {"baseline", "optimize"};
+    for (int i = 0; tier && i < 2; i++)
+        if (PyUnicode_CompareWithASCIIString(tier, later[i]) == 0) {
+            PyErr_Format(PyExc_NotImplementedError,
+                         "tier=\"%s\" is not built yet", later[i]);
+            return -1;
+        }
+    for (int i = 0; i < 2; i++)
+        if (!tier || PyUnicode_CompareWithASCIIString(tier, built[i]) == 0)
+            return 0;
+    PyErr_Format(PyExc_ValueError,
+                 "tier must be 'auto', 'interp', 'baseline' or 'optimize', "
+                 "not %R",
+                 tier);
+    return -1;
+}
+
+static int check_store(const State *st, PyObject *store, PyObject *limits)
+{
+    if (store == Py_None)
+        return 0;
+    if (!py_is(st, store, TYPE_STORE)) {
+        PyErr_Format(PyExc_TypeError, "store must be a chiasm.Store, not %s",
+                     Py_TYPE(store)->tp_name);
+        return -1;
+    }
+    if (limits == Py_None)
+        return 0;
+    PyErr_SetString(PyExc_ValueError,
+                    "limits belong to a store: give them to Store() instead");
+    return -1;
+}
+
+static int check_wasi(PyObject *wasi)
+{
+    if (wasi == Py_None)
+        return 0;
+    PyErr_SetString(PyExc_NotImplementedError, "wasi= is not built yet");
+    return -1;
+}
+
+typedef struct {
+    PyObject *source, *imports, *wasi, *tier, *limits, *config, *store, *gil,
+        *name;
+} Arguments;
+
+static int parse(PyObject *args, PyObject *kwargs, Arguments *a)
+{
+    static const char *const names[] = {"source", "imports", "wasi",  "tier", "limits",
+                            "config", "store",   "gil",   "name", NULL};
+    *a = (Arguments){NULL,    Py_None, Py_None, NULL,   Py_None,
+                     Py_None, Py_None, Py_None, Py_None};
+    if (!kwargs && PyTuple_GET_SIZE(args) == 1) {
+        a->source = PyTuple_GET_ITEM(args, 0);
+        return 0;
+    }
+    return PyArg_ParseTupleAndKeywords(
+               args, kwargs, "O|O$OUOOOOO:instantiate", PY_NAMES(names), &a->source,
+               &a->imports, &a->wasi, &a->tier, &a->limits, &a->config,
+               &a->store, &a->gil, &a->name)
+               ? 0
+               : -1;
+}
+
+static int check(State *st, const Arguments *a)
+{
+    if (check_wasi(a->wasi) < 0 || check_tier(a->tier) < 0
+        || py_config_check(st, a->config) < 0
+        || check_store(st, a->store, a->limits) < 0)
+        return -1;
+    if (a->name == Py_None || PyUnicode_Check(a->name))
+        return 0;
+    PyErr_SetString(PyExc_TypeError, "name must be a str or None");
+    return -1;
+}
+
+static PyObject *link_module(State *st, const Arguments *a, PyObject *module)
+{
+    chi_limits limits;
+    LinkRequest r = {.state = st,
+                     .module = module_of(module),
+                     .imports = a->imports,
+                     .name = a->name,
+                     .gil = a->gil == Py_None ? -1 : PyObject_IsTrue(a->gil)};
+    if (a->limits != Py_None) {
+        if (py_limits_read(st, a->limits, &limits) < 0)
+            return NULL;
+        r.limits = &limits;
+    }
+    if (a->store != Py_None)
+        r.store = (StoreObject *)a->store;
+    ExportsObject *exports = py_link(&r);
+    PyTypeObject *type = st->types[TYPE_INSTANCE];
+    InstanceObject *self =
+        exports ? (InstanceObject *)type->tp_alloc(type, 0) : NULL;
+    if (self)
+        self->exports = exports;
+    else
+        Py_XDECREF((PyObject *)exports);
+    return (PyObject *)self;
+}
+
+PyObject *py_instance_make(State *st, PyObject *args, PyObject *kwargs)
+{
+    Arguments a;
+    if (parse(args, kwargs, &a) < 0 || check(st, &a) < 0)
+        return NULL;
+    PyObject *module = py_module_from(st, a.source);
+    if (!module)
+        return NULL;
+    PyObject *self = link_module(st, &a, module);
+    Py_DECREF(module);
+    return self;
+}
+
+/* --------------------------------------------------------------- the object */
+
+static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    return py_instance_make(py_state_of(type), args, kwargs);
+}
+
+static int traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT((PyObject *)instance_of(self)->exports);
+    return 0;
+}
+
+static void dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (instance_of(self)->weakrefs)
+        PyObject_ClearWeakRefs(self);
+    Py_XDECREF((PyObject *)instance_of(self)->exports);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *get_module(PyObject *self, void *closure)
+{
+    (void)closure;
+    return Py_NewRef(instance_of(self)->exports->module);
+}
+
+static PyObject *get_memory(PyObject *self, void *closure)
+{
+    (void)closure;
+    return py_exports_memory(instance_of(self)->exports);
+}
+
+static PyObject *get_store(PyObject *self, void *closure)
+{
+    (void)closure;
+    ExportsObject *e = instance_of(self)->exports;
+    return Py_NewRef((PyObject *)py_store_at(&e->store));
+}
+
+static PyObject *get_name(PyObject *self, void *closure)
+{
+    (void)closure;
+    ExportsObject *e = instance_of(self)->exports;
+    return e->name ? Py_NewRef(e->name) : py_module_name(e->module);
+}
+
+static PyObject *cancel(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    py_store_cancel(py_store_at(&instance_of(self)->exports->store));
+    Py_RETURN_NONE;
+}
+
+static PyObject *repr(PyObject *self)
+{
+    PyObject *name = get_name(self, NULL), *text;
+    if (!name)
+        return NULL;
+    if (name == Py_None)
+        text = PyUnicode_FromFormat("<chiasm.Instance at %p>", (void *)self);
+    else
+        text = PyUnicode_FromFormat("<chiasm.Instance %R at %p>", name,
+                                    (void *)self);
+    Py_DECREF(name);
+    return text;
+}
+
+static PyGetSetDef getset[] = {
+    {"module", get_module, NULL, PyDoc_STR("Its Module."), NULL},
+    {"memory", get_memory, NULL,
+     PyDoc_STR("The first memory that it exports, or None."), NULL},
+    {"store", get_store, NULL, PyDoc_STR("The Store that it lives in."), NULL},
+    {"name", get_name, NULL, PyDoc_STR("Its name, or None."), NULL},
+    {0}};
+
+static PyMemberDef members[] = {
+    {"exports", T_OBJECT, offsetof(InstanceObject, exports), READONLY,
+     PyDoc_STR("What it gives.")},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(InstanceObject, weakrefs),
+     READONLY, NULL},
+    {0}};
+
+static PyMethodDef methods[] = {
+    {"cancel", cancel, METH_NOARGS,
+     PyDoc_STR("cancel($self, /)\n--\n\n"
+               "Raise Cancelled out of the guest code that runs in its store "
+               "now.")},
+    {0}};
+
+PyDoc_STRVAR(doc,
+"Instance(source, imports=None, *, wasi=None, tier='auto', limits=None, "
+"config=None, store=None, gil=None, name=None)\n--\n\n"
+"A module with its imports, ready to be called.\n"
+"\n"
+"Parameters\n"
+"----------\n"
+"source : Module, bytes-like, str, path or binary file\n"
+"    The module, or what `Module` makes one of.\n"
+"imports : mapping, optional\n"
+"    From module names to providers: mappings, `Exports` of other instances,\n"
+"    Python modules, or objects whose attributes are looked up. What they\n"
+"    hold: callables, `Func`, `Memory`, `Table`, `Global`, `Tag`, and numbers\n"
+"    for immutable globals.\n"
+"tier : {'auto', 'interp'}\n"
+"    How code is run.\n"
+"limits : Limits, optional\n"
+"    What the store may use.\n"
+"config : Config, optional\n"
+"    How code is run; default: as the environment says.\n"
+"store : Store, optional\n"
+"    Where the instance lives; default: with its imports, or on its own.\n"
+"gil : bool, optional\n"
+"    False: calls that may run long release the GIL, True: they keep it;\n"
+"    default: they release it if no import is Python code.\n"
+"name : str, optional\n"
+"    To appear in tracebacks.\n"
+"\n"
+"Raises\n"
+"------\n"
+"CompileError\n"
+"    The module is malformed or invalid.\n"
+"LinkError\n"
+"    Imports are missing or do not fit; `problems` lists all.\n"
+"Trap, Exception\n"
+"    A segment, or the start function, failed.\n"
+"\n"
+"Notes\n"
+"-----\n"
+"Runs the start function, never an export. The instance is freed when nothing\n"
+"reaches it; its functions keep it alive.\n"
+"\n"
+"Examples\n"
+"--------\n"
+">>> import chiasm\n"
+">>> wat = '''(module\n"
+"...   (import \"env\" \"add\" (func $add (param i32 i32) (result i32)))\n"
+"...   (func (export \"twice\") (param i32) (result i32)\n"
+"...     (call $add (local.get 0) (local.get 0))))'''\n"
+">>> inst = chiasm.Instance(wat, {'env': {'add': lambda a, b: a + b}})\n"
+">>> inst.exports.twice(21)\n"
+"42\n");
+
+static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
+                              {Py_tp_dealloc, PY_SLOT(dealloc)},
+                              {Py_tp_traverse, PY_SLOT(traverse)},
+                              {Py_tp_repr, PY_SLOT(repr)},
+                              {Py_tp_getset, getset},
+                              {Py_tp_methods, methods},
+                              {Py_tp_members, members},
+                              {Py_tp_doc, (void *)doc},
+                              {0, NULL}};
+
+PyType_Spec py_instance_spec = {
+    .name = "chiasm.Instance",
+    .basicsize = sizeof(InstanceObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

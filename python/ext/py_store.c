@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+#include "py_store.h"
+
+#include "py_entity.h"
+#include "py_limits.h"
+#include "py_thread.h"
+#include "py_values.h"
+
+/* ------------------------------------------------------------ what is held */
+
+static void link_held(StoreObject *s, Held *h)
+{
+    h->store = s;
+    h->next = s->held;
+    h->link = &s->held;
+    if (h->next)
+        h->next->link = &h->next;
+    s->held = h;
+}
+
+static void unlink_held(Held *h)
+{
+    *h->link = h->next;
+    if (h->next)
+        h->next->link = h->link;
+}
+
+static void free_held(Held *h)
+{
+    PyObject *object = h->object, *label = h->label;
+    if (h->signature)
+        py_signature_free(h->signature);
+    PyMem_Free(h);
+    Py_XDECREF(label);
+    Py_XDECREF(object);
+}
+
+Held *py_store_hold(StoreObject *s, PyObject *object)
+{
+    Held *h = PyMem_Calloc(1, sizeof *h);
+    if (!h) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    h->object = Py_NewRef(object);
+    link_held(s, h);
+    return h;
+}
+
+void py_store_unhold(Held *h)
+{
+    unlink_held(h);
+    free_held(h);
+}
+
+/* The chi_release_fn: on whatever thread is in the store, with or without
+ * the GIL. */
+static void release(void *env, void *host)
+{
+    StoreObject *s = env;
+    Held *h = host;
+    h->next_dead = atomic_load(&s->dead);
+    while (!atomic_compare_exchange_weak(&s->dead, &h->next_dead, h))
+        ;
+}
+
+/* ------------------------------------------------------ what is given back */
+
+static void give_back(const Drop *d)
+{
+    switch (d->what) {
+    case DROP_EXTERN: chi_extern_free(d->x); break;
+    case DROP_INSTANCE: chi_instance_free(d->instance); break;
+    case DROP_ROOT: chi_root_free(d->root); break;
+    case DROP_PIN: chi_memory_unpin(d->pinned); break;
+    }
+}
+
+static bool push_drop(StoreObject *s, const Drop *d)
+{
+    if (s->n_drops == s->drops_capacity) {
+        size_t capacity = s->drops_capacity ? s->drops_capacity * 2 : 16;
+        Drop *drops = PyMem_Realloc(s->drops, capacity * sizeof *drops);
+        if (!drops)
+            return false;
+        s->drops = drops;
+        s->drops_capacity = capacity;
+    }
+    s->drops[s->n_drops++] = *d;
+    return true;
+}
+
+void py_store_drop(StoreObject *s, Drop drop)
+{
+    while (s->target)
+        s = s->target;
+    if (s->detached) {
+        /* Without memory for the list it is never freed: a leak, no crash. */
+        (void)push_drop(s, &drop);
+        return;
+    }
+    give_back(&drop);
+    py_store_settle(s);
+}
+
+static void drain_drops(StoreObject *s)
+{
+    while (s->n_drops && !s->detached) {
+        Drop d = s->drops[--s->n_drops];
+        give_back(&d);
+    }
+}
+
+static void drain_dead(StoreObject *s)
+{
+    Held *h = atomic_exchange(&s->dead, NULL);
+    for (Held *i = h; i; i = i->next_dead)
+        unlink_held(i);
+    while (h) {
+        Held *next = h->next_dead;
+        free_held(h);
+        h = next;
+    }
+}
+
+void py_store_settle_slow(StoreObject *s)
+{
+    if (!chi_store_is_running(s->store))
+        atomic_store(&s->cancelled, false);
+    /* Destructors may let the store go. */
+    PyObject *keep = Py_NewRef((PyObject *)s);
+    drain_drops(s);
+    drain_dead(s);
+    Py_DECREF(keep);
+}
+
+/* ------------------------------------------------------- merging, waiting */
+
+StoreObject *py_store_merged(StoreObject **slot)
+{
+    StoreObject *old = *slot, *s = old;
+    while (s->target)
+        s = s->target;
+    *slot = (StoreObject *)Py_NewRef((PyObject *)s);
+    Py_DECREF((PyObject *)old);
+    return s;
+}
+
+static void move_held(StoreObject *to, StoreObject *from)
+{
+    while (from->held) {
+        Held *h = from->held;
+        unlink_held(h);
+        link_held(to, h);
+    }
+}
+
+static int move_wrappers(StoreObject *to, StoreObject *from)
+{
+    for (size_t i = 0; i < from->wrappers.capacity; i++) {
+        const PointerEntry *e = &from->wrappers.entries[i];
+        if (e->key && py_map_set(&to->wrappers, e->key, e->value) < 0)
+            return -1;
+    }
+    py_map_clear(&from->wrappers);
+    return 0;
+}
+
+static void free_python_tag(StoreObject *s)
+{
+    if (s->python_tag)
+        chi_extern_free((chi_extern){CHI_TAG, {.tag = s->python_tag}});
+    s->python_tag = NULL;
+}
+
+bool py_store_merge(StoreObject *a, StoreObject *b)
+{
+    chi_error err;
+    if (a == b)
+        return true;
+    py_store_settle(b);
+    if (chi_store_is_running(a->store) || chi_store_is_running(b->store))
+        return false;
+    free_python_tag(b);
+    if (!chi_store_merge(a->store, b->store, &err))
+        return false;
+    if (move_wrappers(a, b) < 0)
+        PyErr_Clear(); /* wrappers are made anew where they are not found */
+    move_held(a, b);
+    drain_dead(b);
+    b->target = (StoreObject *)Py_NewRef((PyObject *)a);
+    return true;
+}
+
+static int wait_slice(StoreObject *s, ThreadRecord *t, bool *is_free)
+{
+    Py_BEGIN_ALLOW_THREADS
+    *is_free = chi_store_wait(s->store, PY_TICK_NS);
+    Py_END_ALLOW_THREADS
+    if (PyErr_CheckSignals() < 0)
+        return -1;
+    return py_thread_check_deadline(s->state, t);
+}
+
+static int refuse_to_wait(void)
+{
+    PyErr_SetString(PyExc_RuntimeError,
+                    "the store is in use by another thread; a thread that is "
+                    "inside a store does not wait for another one");
+    return -1;
+}
+
+int py_store_wait(StoreObject *s)
+{
+    ThreadRecord *t = py_thread();
+    bool is_free = false;
+    if (t->depth)
+        return refuse_to_wait();
+    while (!is_free)
+        if (wait_slice(s, t, &is_free) < 0)
+            return -1;
+    return 0;
+}
+
+int py_store_claim_slow(StoreObject *s)
+{
+    ThreadRecord *t = py_thread();
+    bool is_free;
+    if (t->depth)
+        return refuse_to_wait();
+    while (s->detached)
+        if (wait_slice(s, t, &is_free) < 0)
+            return -1;
+    return 0;
+}
+
+chi_tag *py_store_python_tag(StoreObject *s)
+{
+    if (!s->python_tag) {
+        EntityObject *tag = (EntityObject *)py_tag_python(s->state);
+        if (!tag)
+            return NULL;
+        s->python_tag = chi_tag_share(s->store, tag->x.tag);
+        if (!s->python_tag)
+            PyErr_NoMemory();
+    }
+    return s->python_tag;
+}
+
+/* ---------------------------------------------------------------- the type */
+
+StoreObject *py_store_new(State *st, const chi_limits *limits)
+{
+    PyTypeObject *type = st->types[TYPE_STORE];
+    StoreObject *s = (StoreObject *)type->tp_alloc(type, 0);
+    if (!s)
+        return NULL;
+    s->state = st;
+    s->store = chi_store_new(limits);
+    if (!s->store) {
+        Py_DECREF((PyObject *)s);
+        return (StoreObject *)PyErr_NoMemory();
+    }
+    chi_store_set_host(s->store, s, py_interrupt, release);
+    chi_store_set_tick(s->store, PY_TICK_NS);
+    return s;
+}
+
+static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {"limits", NULL};
+    PyObject *limits = Py_None;
+    chi_limits values;
+    State *st = py_state_of(type);
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Store", PY_NAMES(names), &limits)
+        || py_limits_read(st, limits, &values) < 0)
+        return NULL;
+    return (PyObject *)py_store_new(st, &values);
+}
+
+static int traverse(PyObject *self, visitproc visit, void *arg)
+{
+    StoreObject *s = (StoreObject *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT((PyObject *)s->target);
+    Py_VISIT(s->pending);
+    Py_VISIT(s->thrown);
+    for (Held *h = s->held; h; h = h->next)
+        Py_VISIT(h->object);
+    return 0;
+}
+
+static int clear(PyObject *self)
+{
+    StoreObject *s = (StoreObject *)self;
+    Py_CLEAR(s->pending);
+    Py_CLEAR(s->thrown);
+    /* Destructors may change the list, so each Held goes through another. */
+    Held *todo = s->held;
+    s->held = NULL;
+    if (todo)
+        todo->link = &todo;
+    while (todo) {
+        Held *h = todo;
+        PyObject *object = h->object;
+        h->object = NULL;
+        unlink_held(h);
+        link_held(s, h);
+        Py_XDECREF(object);
+    }
+    return 0;
+}
+
+static void dealloc(PyObject *self)
+{
+    StoreObject *s = (StoreObject *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (s->weakrefs)
+        PyObject_ClearWeakRefs(self);
+    if (s->store) {
+        drain_drops(s);
+        free_python_tag(s);
+        /* Of a merged one the host callbacks are those of the target. */
+        if (!s->target)
+            chi_store_set_host(s->store, NULL, NULL, NULL);
+        chi_store_free(s->store);
+    }
+    while (s->held)
+        py_store_unhold(s->held);
+    py_map_clear(&s->wrappers);
+    PyMem_Free(s->drops);
+    Py_XDECREF(s->pending);
+    Py_XDECREF(s->thrown);
+    Py_XDECREF((PyObject *)s->target);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static StoreObject *self_store(PyObject *self)
+{
+    StoreObject *s = (StoreObject *)self;
+    while (s->target)
+        s = s->target;
+    return s;
+}
+
+static int claim(StoreObject *s)
+{
+    return s->detached ? py_store_claim_slow(s) : 0;
+}
+
+static PyObject *get_fuel(PyObject *self, void *closure)
+{
+    (void)closure;
+    uint64_t fuel = chi_store_fuel(self_store(self)->store);
+    if (fuel == UINT64_MAX)
+        Py_RETURN_NONE;
+    return PyLong_FromUnsignedLongLong(fuel);
+}
+
+static int set_fuel(PyObject *self, PyObject *value, void *closure)
+{
+    (void)closure;
+    StoreObject *s = self_store(self);
+    uint64_t fuel;
+    if (!value) {
+        PyErr_SetString(PyExc_AttributeError, "fuel cannot be deleted");
+        return -1;
+    }
+    if (py_limits_number(value, "fuel", &fuel) < 0 || claim(s) < 0)
+        return -1;
+    chi_store_set_fuel(s->store, fuel);
+    return 0;
+}
+
+static PyObject *get_running(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(chi_store_is_running(self_store(self)->store));
+}
+
+static PyObject *collect(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    StoreObject *s = self_store(self);
+    if (claim(s) < 0)
+        return NULL;
+    chi_store_collect(s->store);
+    py_store_settle(s);
+    Py_RETURN_NONE;
+}
+
+static PyObject *usage(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    StoreObject *s = self_store(self);
+    if (claim(s) < 0)
+        return NULL;
+    chi_usage u = chi_store_usage(s->store);
+    return Py_BuildValue(
+        "{sIsIsIsIsIsIsKsK}", "instances", (unsigned)u.instances, "funcs",
+        (unsigned)u.funcs, "memories", (unsigned)u.memories, "tables",
+        (unsigned)u.tables, "globals", (unsigned)u.globals, "tags",
+        (unsigned)u.tags, "heap_bytes", (unsigned long long)u.heap_bytes,
+        "memory_bytes", (unsigned long long)u.memory_bytes);
+}
+
+static PyObject *cancel(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    py_store_cancel(self_store(self));
+    Py_RETURN_NONE;
+}
+
+static PyGetSetDef getset[] = {
+    {"fuel", get_fuel, set_fuel,
+     PyDoc_STR("Instructions left, or None if they are not counted."), NULL},
+    {"running", get_running, NULL,
+     PyDoc_STR("Whether guest code of this store is on some thread's stack."),
+     NULL},
+    {0}};
+
+static PyMethodDef methods[] = {
+    {"collect", collect, METH_NOARGS,
+     PyDoc_STR("collect()\n--\n\nFree what nothing can reach any more.")},
+    {"usage", usage, METH_NOARGS,
+     PyDoc_STR("usage()\n--\n\nCount what the store holds, as a dict.")},
+    {"cancel", cancel, METH_NOARGS,
+     PyDoc_STR("cancel()\n--\n\n"
+               "Raise Cancelled out of the guest code that runs now.")},
+    {0}};
+
+static PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs),
+     READONLY, NULL},
+    {0}};
+
+PyDoc_STRVAR(doc,
+"Store(limits=None)\n--\n\n"
+"What instances that belong together live in; the unit of threads and limits.\n"
+"\n"
+"Stores are made and joined by `instantiate`; one made by hand chooses its\n"
+"limits once, or puts instances together that share nothing.\n"
+"\n"
+"Parameters\n"
+"----------\n"
+"limits : Limits, optional\n"
+"    What all instances in it may use together.\n");
+
+static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
+                              {Py_tp_dealloc, PY_SLOT(dealloc)},
+                              {Py_tp_traverse, PY_SLOT(traverse)},
+                              {Py_tp_clear, PY_SLOT(clear)},
+                              {Py_tp_methods, methods},
+                              {Py_tp_getset, getset},
+                              {Py_tp_members, members},
+                              {Py_tp_doc, (void *)doc},
+                              {0, NULL}};
+
+PyType_Spec py_store_spec = {
+    .name = "chiasm.Store",
+    .basicsize = sizeof(StoreObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

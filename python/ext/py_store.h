@@ -1,0 +1,105 @@
+/* py_store.h - the Python side of a store.
+ *
+ * A StoreObject owns one chi_store, and all that the core refers to in Python:
+ * each such reference is a Held, whose address the core knows.  All wrappers
+ * hold their StoreObject, and the collector sees what is held through it.
+ *
+ * Threads.  A guest may run without the GIL; its store is `detached` then, and
+ * other threads, which have the GIL, may not touch it:  py_store_claim waits
+ * for it, and what a destructor gives back waits in a list.  `detached` is
+ * written under the GIL only.
+ */
+#ifndef CHI_PY_STORE_H
+#define CHI_PY_STORE_H
+
+#include "py_ext.h"
+
+typedef struct Signature Signature;
+
+typedef struct Held {
+    struct Held *next, **link; /* in the store's list */
+    struct Held *next_dead;
+    StoreObject *store;
+    PyObject *object; /* NULL: the collector has broken a cycle here */
+    /* Of a host function: */
+    Signature *signature;
+    PyObject *label; /* a str, to name it by in messages */
+} Held;
+
+/* Something to give back to the core when no guest runs. */
+typedef struct {
+    enum { DROP_EXTERN, DROP_INSTANCE, DROP_ROOT, DROP_PIN } what;
+    union {
+        chi_extern x;
+        chi_instance *instance;
+        chi_root *root;
+        chi_memory *pinned;
+    };
+} Drop;
+
+struct StoreObject {
+    PyObject_HEAD
+    State *state;
+    chi_store *store;
+    StoreObject *target; /* what it has been merged into, or NULL */
+    Held *held;
+    _Atomic(Held *) dead; /* released by the core, from any thread */
+    void *detached; /* the thread (a ThreadRecord) that runs without GIL */
+    Drop *drops;
+    size_t n_drops, drops_capacity;
+    PyObject *pending; /* the exception behind a CHI_HOST */
+    PyObject *thrown;  /* the last ExceptionObject that Python threw in */
+    chi_tag *python_tag;
+    _Atomic bool cancelled;
+    PointerMap wrappers; /* entity, instance or word -> its object */
+    PyObject *weakrefs;
+};
+
+/* limits NULL: the defaults. */
+StoreObject *py_store_new(State *st, const chi_limits *limits);
+
+/* The store that *slot has become by merges; updates *slot.  Borrowed. */
+StoreObject *py_store_merged(StoreObject **slot);
+static inline StoreObject *py_store_at(StoreObject **slot)
+{
+    return (*slot)->target ? py_store_merged(slot) : *slot;
+}
+
+/* Waits, interruptibly, until no other thread is inside.  RuntimeError if
+ * this thread is inside some store. */
+int py_store_wait(StoreObject *s);
+/* The same, but only as long as the store is detached. */
+int py_store_claim_slow(StoreObject *s);
+static inline int py_store_claim(StoreObject **slot)
+{
+    StoreObject *s = py_store_at(slot);
+    return s->detached ? py_store_claim_slow(s) : 0;
+}
+
+/* All of b goes into a; false: one of them runs.  The caller has claimed
+ * both. */
+bool py_store_merge(StoreObject *a, StoreObject *b);
+
+/* A new Held for the object; NULL with MemoryError. */
+Held *py_store_hold(StoreObject *s, PyObject *object);
+/* Undoes it when the core has not come to know it. */
+void py_store_unhold(Held *h);
+
+/* Gives back now, or when the guest that runs detached is done. */
+void py_store_drop(StoreObject *s, Drop drop);
+
+/* After a call: lets go of what the core has released, gives back what waits,
+ * forgets a cancel() that came too late.  Runs destructors. */
+void py_store_settle_slow(StoreObject *s);
+static inline void py_store_settle(StoreObject *s)
+{
+    if (atomic_load_explicit(&s->dead, memory_order_relaxed) || s->n_drops
+        || atomic_load_explicit(&s->cancelled, memory_order_relaxed))
+        py_store_settle_slow(s);
+}
+
+/* The tag of Python's exceptions, as this store knows it; NULL with an
+ * exception. */
+chi_tag *py_store_python_tag(StoreObject *s);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest frames in Python tracebacks.
+ *
+ * A traceback is made of frames, a frame of a code object: for each guest
+ * frame an empty code object is made with the function's name, the module's
+ * name as the file, and the offset of the instruction as the line.
+ */
+#include "py_errors.h"
+#include "py_module.h"
+#include "py_record.h"
+
+#include <frameobject.h>
+
+static PyObject *function_name(const chi_frame *frame)
+{
+    chi_funcinfo info;
+    chi_module_function(frame->module, frame->function, &info);
+    if (!info.name)
+        return PyUnicode_FromFormat("$%u", (unsigned)frame->function);
+    PyObject *name = PyUnicode_DecodeUTF8(info.name, info.name_len, "replace");
+    if (!name)
+        return NULL;
+    PyObject *result = PyUnicode_FromFormat("$%U", name);
+    Py_DECREF(name);
+    return result;
+}
+
+static PyObject *module_name(State *st, const chi_module *m)
+{
+    PyObject *known = py_map_get(&st->modules, m);
+    size_t len = 0;
+    if (known)
+        return py_module_name(known);
+    const char *name = chi_module_name(m, &len);
+    if (!name)
+        Py_RETURN_NONE;
+    return PyUnicode_DecodeUTF8(name, (Py_ssize_t)len, "replace");
+}
+
+static PyObject *file_name(State *st, const chi_module *m)
+{
+    PyObject *name = module_name(st, m), *result;
+    if (!name)
+        return NULL;
+    result = name == Py_None ? PyUnicode_FromString("<wasm>")
+                             : PyUnicode_FromFormat("<wasm %U>", name);
+    Py_DECREF(name);
+    return result;
+}
+
+static PyCodeObject *new_code(State *st, const chi_frame *frame)
+{
+    PyCodeObject *code = NULL;
+    PyObject *name = function_name(frame), *file = file_name(st, frame->module);
+    const char *name8 = name ? PyUnicode_AsUTF8(name) : NULL;
+    const char *file8 = file ? PyUnicode_AsUTF8(file) : NULL;
+    if (name8 && file8)
+        code = PyCode_NewEmpty(file8, name8, (int)frame->offset);
+    Py_XDECREF(name);
+    Py_XDECREF(file);
+    return code;
+}
+
+static PyFrameObject *new_frame(State *st, const chi_frame *frame)
+{
+    PyCodeObject *code = new_code(st, frame);
+    if (!code)
+        return NULL;
+    PyFrameObject *result =
+        PyFrame_New(PyThreadState_Get(), code, st->frame_globals, NULL);
+#if PY_VERSION_HEX < 0x030b0000
+    if (result)
+        result->f_lineno = (int)frame->offset;
+#endif
+    Py_DECREF(code);
+    return result;
+}
+
+enum { FRAMES_MAX = 64 };
+
+/* The frames, with references on their modules: making Python objects may run
+ * destructors, and those other guest code. */
+static uint32_t take_frames(StoreObject *s, chi_frame *out)
+{
+    uint32_t n = chi_store_n_frames(s->store);
+    if (n > FRAMES_MAX)
+        n = FRAMES_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        chi_store_frame(s->store, i, &out[i]);
+        chi_module_ref((chi_module *)(uintptr_t)out[i].module);
+    }
+    return n;
+}
+
+static void drop_frames(const chi_frame *frames, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        chi_module_free((chi_module *)(uintptr_t)frames[i].module);
+}
+
+/* Failures on the way leave the frame out: the exception matters more. */
+static void add_frame(State *st, const chi_frame *frame)
+{
+    PyObject *e = compat_take_exception();
+    PyFrameObject *f = new_frame(st, frame);
+    PyErr_Clear();
+    compat_put_exception(e);
+    if (f)
+        PyTraceBack_Here(f);
+    Py_XDECREF(f);
+}
+
+void py_traceback_add(StoreObject *s)
+{
+    chi_frame frames[FRAMES_MAX];
+    uint32_t n = take_frames(s, frames);
+    for (uint32_t i = 0; i < n; i++)
+        add_frame(s->state, &frames[i]);
+    drop_frames(frames, n);
+}
+
+static PyObject *frame_record(State *st, const chi_frame *frame)
+{
+    PyObject *fields[] = {
+        function_name(frame),
+        PyLong_FromUnsignedLong(frame->function),
+        module_name(st, frame->module),
+        PyLong_FromUnsignedLong(frame->offset),
+        Py_NewRef(Py_None),
+        Py_NewRef(Py_None),
+    };
+    return py_record_make(st, TYPE_FRAME, fields,
+                          sizeof fields / sizeof *fields);
+}
+
+PyObject *py_traceback_frames(StoreObject *s)
+{
+    chi_frame frames[FRAMES_MAX];
+    uint32_t n = take_frames(s, frames);
+    PyObject *tuple = PyTuple_New(n);
+    for (uint32_t i = 0; tuple && i < n; i++) {
+        PyObject *record = frame_record(s->state, &frames[i]);
+        if (record)
+            PyTuple_SET_ITEM(tuple, i, record);
+        else
+            Py_CLEAR(tuple);
+    }
+    drop_frames(frames, n);
+    return tuple;
+}
