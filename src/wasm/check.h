@@ -81,7 +81,7 @@ typedef struct {
     uint32_t flags;       /* FUNC_* */
     bool gated;           /* some features are off */
     bool restart;         /* found to be FUNC_WIDE on the way */
-    Type memory0_address; /* T_BOTTOM: there is no memory */
+    Type memory0_address; /* NO_TYPE: there is no memory */
 
     Type *stack, *sp, *floor; /* floor: of the innermost frame */
     Type *mark; /* where pushing meets the capacity or the highest height */

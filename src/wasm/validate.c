@@ -407,7 +407,7 @@ bool check_run(Validator *v)
 void check_init(Validator *v, Module *m, Error *err)
 {
     *v = (Validator){.m = m, .r = {m->bytes, m->bytes, m->bytes, err}};
-    v->memory0_address = !m->n_memories               ? T_BOTTOM
+    v->memory0_address = !m->n_memories               ? NO_TYPE
                          : m->memories[0].limits.is64 ? T_I64
                                                       : T_I32;
     v->gated = (m->features & feature_all()) != feature_all();
