@@ -7,17 +7,19 @@
 
 /* Failures. */
 
+/* " (i32.add in function 7 $name)" */
 static void place(Validator *v, char *out, size_t size)
 {
-    const char *op = v->op < OP_COUNT ? op_info[v->op].text : "code";
+    const char *op = v->op < OP_COUNT ? op_info[v->op].text : "";
+    const char *space = *op ? " " : "";
     if (!v->f) {
-        snprintf(out, size, " (%s in a constant expression)", op);
+        snprintf(out, size, " (%s%sin a constant expression)", op, space);
         return;
     }
     Name name = names_get(v->m, NAMES_FUNC, v->f->index);
-    snprintf(out, size, " (%s in function %u%s%.*s)", op, (unsigned)v->f->index,
-             name.len ? " $" : "", name.len < 80 ? (int)name.len : 80,
-             name.bytes);
+    snprintf(out, size, " (%s%sin function %u%s%.*s)", op, space,
+             (unsigned)v->f->index, name.len ? " $" : "",
+             (int)names_clip(name, 80), name.bytes);
 }
 
 static bool fail(Validator *v, ErrorCode code, const char *format, va_list args)

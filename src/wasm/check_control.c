@@ -229,10 +229,12 @@ static bool leave(Validator *v, Frame *f)
 {
     if (!check_pop_types(v, check_result_types(v, f)))
         return false;
-    if (v->sp != v->floor)
-        return check_fail(
-            v, "type mismatch: %zu values too many at the end of a block",
-            (size_t)(v->sp - v->floor));
+    size_t left = (size_t)(v->sp - v->floor);
+    if (left)
+        return check_fail(v,
+                          "type mismatch: %zu value%s too many at the end "
+                          "of a block",
+                          left, left == 1 ? "" : "s");
     while (v->n_set > f->inits)
         v->is_set[v->set_order[--v->n_set]] = 0;
     return true;

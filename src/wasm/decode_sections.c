@@ -47,11 +47,13 @@ static Limits read_limits(Reader *r, const Module *m, uint8_t flags)
 }
 
 static void check_limits(Reader *r, const Limits *l, bool has_max,
-                         uint64_t most, uint64_t at, const char *what)
+                         uint64_t most, uint64_t at, bool of_memory)
 {
+    const char *what = of_memory ? "memory" : "table";
+    const char *unit = of_memory ? "pages" : "elements";
     if (l->min > most || (has_max && l->max > most))
-        decode_fail(r, ERR_INVALID, at, "%s size must be at most %llu", what,
-                    (unsigned long long)most);
+        decode_fail(r, ERR_INVALID, at, "%s size must be at most %llu %s", what,
+                    (unsigned long long)most, unit);
     else if (has_max && l->min > l->max)
         decode_fail(r, ERR_INVALID, at,
                     "size minimum must not be greater than maximum");
@@ -100,10 +102,7 @@ static MemoryType read_memory_type(Reader *r, const Module *m)
     }
     if ((flags & LIMITS_SHARED) && !(flags & LIMITS_MAX))
         decode_fail(r, ERR_INVALID, at, "shared memory must have maximum");
-    if (t.page_log2 == 16 && !t.limits.is64)
-        check_limits(r, &t.limits, flags & LIMITS_MAX, 65536, at, "memory");
-    check_limits(r, &t.limits, flags & LIMITS_MAX, most_pages(&t), at,
-                 "memory");
+    check_limits(r, &t.limits, flags & LIMITS_MAX, most_pages(&t), at, true);
     return t;
 }
 
@@ -114,7 +113,7 @@ static TableType read_table_type(Reader *r, const Module *m)
     uint8_t flags = read_limits_flags(r, m, LIMITS_MAX | LIMITS_64);
     t.limits = read_limits(r, m, flags);
     check_limits(r, &t.limits, flags & LIMITS_MAX,
-                 t.limits.is64 ? UINT64_MAX : UINT32_MAX, at, "table");
+                 t.limits.is64 ? UINT64_MAX : UINT32_MAX, at, false);
     return t;
 }
 
