@@ -11,6 +11,7 @@
 #include "chiasm.h"
 #include "chiasm_tools.h"
 
+#include "base/writer.h"
 #include "runtime/heap.h"
 #include "runtime/instance.h"
 #include "runtime/memory.h"
@@ -26,6 +27,9 @@ void api_init(void);
 chi_code api_error(chi_error *err, const Error *from);
 /* The failure of a guest: the code and what the store knows of it. */
 chi_code api_guest_error(chi_error *err, Store *s, ErrorCode code);
+
+/* The writer's text with a NUL after it, which *len (or NULL) excludes. */
+char *api_take_text(Writer *w, size_t *len);
 
 void api_func_type(const TypeDef *t, chi_functype *out);
 void api_memory_type(const MemoryType *t, chi_externtype *out);

@@ -1,4 +1,4 @@
-/* Text, dumps and the table of instructions at the public border. */
+/* Text in, errors and the table of instructions at the public border. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,17 +7,6 @@
 #include "text/parse.h"
 
 void chi_text_free(void *text) { free(text); }
-
-/* The writer's text with a NUL after it. */
-static char *take_text(Writer *w, size_t *len)
-{
-    size_t n;
-    writer_byte(w, 0);
-    char *text = (char *)writer_take(w, &n);
-    if (len)
-        *len = n - 1;
-    return text;
-}
 
 uint8_t *chi_text_parse(const char *text, size_t len, chi_features features,
                         size_t *out_len, chi_error *err)
@@ -100,7 +89,7 @@ char *chi_error_show(const chi_error *err, const char *file, const char *text,
     text_show_error(file, text, len, &e, &w);
     if (color)
         writer_text(&w, "\033[0m");
-    return take_text(&w, NULL);
+    return api_take_text(&w, NULL);
 }
 
 bool chi_op(uint32_t i, chi_opinfo *out)
