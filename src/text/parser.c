@@ -311,12 +311,19 @@ typedef struct {
     const Name *wanted;
     Name best;
     uint32_t distance;
+    uint32_t tried; /* no more than TRIES, for the sake of hostile texts */
 } Nearest;
+enum { TRIES = 10000 };
 
 static void consider(Nearest *n, Name candidate)
 {
+    uint32_t near = 1 + n->wanted->len / 4;
+    if (candidate.len > n->wanted->len + near
+        || n->wanted->len > candidate.len + near || n->tried == TRIES)
+        return;
+    n->tried++;
     uint32_t d = distance(n->wanted, &candidate);
-    if (d <= 1 + n->wanted->len / 4 && d < n->distance) {
+    if (d <= near && d < n->distance) {
         n->best = candidate;
         n->distance = d;
     }
@@ -344,8 +351,8 @@ static uint32_t index_in(Parser *p, uint32_t space, const char *what)
     uint32_t index = pair_find(&p->bound, space, symbol);
     if (index != NOT_FOUND)
         return index;
-    Nearest n = {&p->symbols.names[symbol], {0}, UINT32_MAX};
-    for (uint32_t i = 0; i < p->bound.n_slots && i < 1 << 20; i++) {
+    Nearest n = {.wanted = &p->symbols.names[symbol], .distance = UINT32_MAX};
+    for (uint32_t i = 0; i < p->bound.n_slots; i++) {
         const PairEntry *e = &p->bound.slots[i];
         if (e->value != NOT_FOUND && e->a == space)
             consider(&n, p->symbols.names[e->b]);
@@ -387,8 +394,8 @@ uint32_t parser_local(Parser *p)
     uint32_t symbol = parser_symbol(p);
     if (p->local_owner[symbol] == p->serial && p->serial)
         return p->local_of[symbol];
-    Nearest n = {&p->symbols.names[symbol], {0}, UINT32_MAX};
-    for (uint32_t i = 0; i < p->symbols.n && i < 1 << 20 && p->serial; i++)
+    Nearest n = {.wanted = &p->symbols.names[symbol], .distance = UINT32_MAX};
+    for (uint32_t i = 0; i < p->symbols.n && p->serial; i++)
         if (p->local_owner[i] == p->serial)
             consider(&n, p->symbols.names[i]);
     fail_unknown(p, &t, "local", &n);
@@ -425,8 +432,8 @@ uint32_t parser_label(Parser *p)
     uint32_t symbol = parser_symbol(p);
     if (p->label_of[symbol])
         return p->n_labels - p->label_of[symbol];
-    Nearest n = {&p->symbols.names[symbol], {0}, UINT32_MAX};
-    for (uint32_t i = p->n_labels; i-- > 0 && i + (1 << 16) > p->n_labels;)
+    Nearest n = {.wanted = &p->symbols.names[symbol], .distance = UINT32_MAX};
+    for (uint32_t i = p->n_labels; i-- > 0;)
         if (p->labels[i].symbol != NO_SYMBOL)
             consider(&n, p->symbols.names[p->labels[i].symbol]);
     fail_unknown(p, &t, "label", &n);

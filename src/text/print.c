@@ -8,7 +8,7 @@
 
 /* Text larger than this is of no use to anyone, but a few bytes of hostile
  * binary can ask for it. */
-enum { TEXT_LIMIT = 1 << 30, DEEPEST = 40 };
+enum { TEXT_LIMIT = 1 << 30, DEEPEST = 24 };
 
 void printer_line(Printer *p)
 {
@@ -20,8 +20,7 @@ void printer_line(Printer *p)
         error_set(&p->err, ERR_LIMIT, ERROR_NO_OFFSET,
                   "the text exceeds %d bytes", TEXT_LIMIT);
     static const char blanks[2 * DEEPEST + 1] =
-        "                                        "
-        "                                        ";
+        "                                                ";
     writer_byte(p->out, '\n');
     writer_bytes(p->out, blanks,
                  2u * (p->depth < DEEPEST ? p->depth : DEEPEST));
