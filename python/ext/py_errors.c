@@ -113,11 +113,10 @@ PyObject *py_error_raise(State *st, const chi_error *err)
 
 /* ------------------------------------------------------------ CompileError */
 
-PyObject *py_error_line(const chi_error *err, const char *text, size_t len)
+/* The line of text an error is in. */
+static PyObject *line_of(const chi_error *err, const char *text, size_t len)
 {
     const char *end = text + len, *from = text, *to;
-    if (!text || !err->line)
-        Py_RETURN_NONE;
     for (uint32_t line = 1; line < err->line && from < end; line++) {
         const char *next = memchr(from, '\n', (size_t)(end - from));
         from = next ? next + 1 : end;
@@ -127,6 +126,22 @@ PyObject *py_error_line(const chi_error *err, const char *text, size_t len)
     if (n && from[n - 1] == '\r')
         n--;
     return PyUnicode_DecodeUTF8(from, n, "replace");
+}
+
+PyObject *py_error_bytes(const chi_error *err, const char *bytes, size_t len)
+{
+    enum { AROUND = 8 };
+    char text[2 * (AROUND * 2 * 3 + 8)], *p = text;
+    if (err->offset == UINT64_MAX || err->offset > len)
+        return PyUnicode_FromString("");
+    size_t at = (size_t)err->offset;
+    size_t from = at > AROUND ? at - AROUND : 0;
+    size_t to = len - at > AROUND ? at + AROUND : len;
+    p += sprintf(p, "   ");
+    for (size_t i = from; i < to; i++)
+        p += sprintf(p, " %02x", (unsigned)(uint8_t)bytes[i]);
+    sprintf(p, "\n%*s^", (int)(4 + (at - from) * 3), "");
+    return PyUnicode_FromString(text);
 }
 
 static int set_number(PyObject *e, const char *name, uint64_t value,
@@ -139,15 +154,11 @@ static int set_number(PyObject *e, const char *name, uint64_t value,
     return result;
 }
 
-/* (message, (file, line, column, text)) as SyntaxError takes it; without a
- * line only (message), lest it prints a place that is none. */
-static PyObject *compile_error(State *st, const chi_error *err, PyObject *file,
-                               const char *text, size_t len)
+/* (message, (file, line, column, text)) as SyntaxError takes it. */
+static PyObject *error_in_text(PyObject *class, const chi_error *err,
+                               PyObject *file, const char *text, size_t len)
 {
-    PyObject *class = st->errors[ERROR_COMPILE];
-    if (!err->line)
-        return PyObject_CallFunction(class, "s", err->message);
-    PyObject *line = py_error_line(err, text, len);
+    PyObject *line = line_of(err, text, len);
     if (!line)
         return NULL;
     return PyObject_CallFunction(class, "s(OIIN)", err->message,
@@ -155,22 +166,45 @@ static PyObject *compile_error(State *st, const chi_error *err, PyObject *file,
                                  (unsigned)err->column, line);
 }
 
-PyObject *py_error_raise_compile(State *st, const chi_error *err,
-                                 PyObject *file, const char *text, size_t len)
+/* Without a line Python would print no place, so the message has it. */
+static PyObject *error_in_bytes(PyObject *class, const chi_error *err,
+                                PyObject *file, const char *bytes, size_t len)
 {
-    if (class_of(st, err->code) != st->errors[ERROR_COMPILE])
+    char offset[32] = "";
+    PyObject *shown = py_error_bytes(err, bytes, len), *message = NULL, *e;
+    if (err->offset != UINT64_MAX)
+        sprintf(offset, ", at byte 0x%llx", (unsigned long long)err->offset);
+    if (shown)
+        message = PyUnicode_FromFormat("%s%s\n%U", err->message, offset, shown);
+    e = message ? PyObject_CallOneArg(class, message) : NULL;
+    if (e
+        && (PyObject_SetAttrString(e, "text", shown) < 0
+            || (file && PyObject_SetAttrString(e, "filename", file) < 0)))
+        Py_CLEAR(e);
+    Py_XDECREF(message);
+    Py_XDECREF(shown);
+    return e;
+}
+
+PyObject *py_error_raise_compile(State *st, const chi_error *err,
+                                 PyObject *file, const char *source,
+                                 size_t len, bool is_text)
+{
+    PyObject *class = st->errors[ERROR_COMPILE], *e;
+    if (class_of(st, err->code) != class)
         return py_error_raise(st, err);
-    PyObject *e = compile_error(st, err, file, text, len);
+    if (is_text && err->line)
+        e = error_in_text(class, err, file, source, len);
+    else
+        e = error_in_bytes(class, err, file, source, is_text ? 0 : len);
     if (!e)
         return NULL;
     if (set_number(e, "byte_offset", err->offset, err->offset != UINT64_MAX)
             == 0
         && set_number(e, "function", err->function,
                       err->function != UINT32_MAX)
-               == 0
-        && (err->line || !file
-            || PyObject_SetAttrString(e, "filename", file) == 0))
-        PyErr_SetObject(st->errors[ERROR_COMPILE], e);
+               == 0)
+        PyErr_SetObject(class, e);
     Py_DECREF(e);
     return NULL;
 }

@@ -11,13 +11,14 @@ int py_errors_init(State *st, PyObject *module);
 
 /* Raises the class of err->code; NULL always. */
 PyObject *py_error_raise(State *st, const chi_error *err);
-/* CompileError with the place: `file` a str or NULL; text NULL: a binary. */
+/* CompileError with the place: `file` a str or NULL. */
 PyObject *py_error_raise_compile(State *st, const chi_error *err,
-                                 PyObject *file, const char *text, size_t len);
+                                 PyObject *file, const char *source,
+                                 size_t len, bool is_text);
 /* What a call of the store's guest failed by, with its frames. */
 void py_error_raise_guest(StoreObject *s, chi_code code, const chi_error *err);
-/* The line an error is in, as a str without its end; None if not text. */
-PyObject *py_error_line(const chi_error *err, const char *text, size_t len);
+/* For an error in a binary: two lines, the bytes around it and a caret. */
+PyObject *py_error_bytes(const chi_error *err, const char *bytes, size_t len);
 
 /* Puts the frames of the last failure under the current exception. */
 void py_traceback_add(StoreObject *s);

@@ -350,7 +350,14 @@ static PyObject *shown(const Report *r, const chi_error *err)
     char *text = chi_error_show(err, file ? file : "<wasm>",
                                 s->is_text ? s->bytes : NULL, (size_t)s->len,
                                 false);
-    return take_text(text, text ? strlen(text) : 0);
+    PyObject *result = take_text(text, text ? strlen(text) : 0);
+    if (s->is_text || !result)
+        return result;
+    PyObject *bytes = py_error_bytes(err, s->bytes, (size_t)s->len), *both;
+    both = bytes ? PyUnicode_FromFormat("%U%U\n", result, bytes) : NULL;
+    Py_XDECREF(bytes);
+    Py_DECREF(result);
+    return both;
 }
 
 static void report_one(void *env, const chi_error *err)

@@ -53,8 +53,8 @@ static PyObject *raise(State *st, const Source *s, const chi_error *err)
     PyObject *file = Py_XNewRef(s->file);
     if (!file && s->is_text)
         file = PyUnicode_FromString("<wat>");
-    py_error_raise_compile(st, err, file, s->is_text ? s->bytes : NULL,
-                           (size_t)s->len);
+    py_error_raise_compile(st, err, file, s->bytes, (size_t)s->len,
+                           s->is_text);
     Py_XDECREF(file);
     return NULL;
 }

@@ -6,7 +6,7 @@
  * name as the file, and the offset of the instruction as the line.
  */
 #include "py_errors.h"
-#include "py_module.h"
+#include "py_instance.h"
 #include "py_record.h"
 
 #include <frameobject.h>
@@ -25,10 +25,15 @@ static PyObject *function_name(const chi_frame *frame)
     return result;
 }
 
-static PyObject *module_name(State *st, const chi_module *m)
+/* The name given to the instance, to its Module, or in the name section. */
+static PyObject *module_name(StoreObject *s, const chi_frame *frame)
 {
-    PyObject *known = py_map_get(&st->modules, m);
+    const chi_module *m = frame->module;
+    PyObject *exports = py_map_get(&s->wrappers, frame->instance);
+    PyObject *known = py_map_get(&s->state->modules, m);
     size_t len = 0;
+    if (exports)
+        return Py_NewRef(((ExportsObject *)exports)->name);
     if (known)
         return py_module_name(known);
     const char *name = chi_module_name(m, &len);
@@ -37,9 +42,9 @@ static PyObject *module_name(State *st, const chi_module *m)
     return PyUnicode_DecodeUTF8(name, (Py_ssize_t)len, "replace");
 }
 
-static PyObject *file_name(State *st, const chi_module *m)
+static PyObject *file_name(StoreObject *s, const chi_frame *frame)
 {
-    PyObject *name = module_name(st, m), *result;
+    PyObject *name = module_name(s, frame), *result;
     if (!name)
         return NULL;
     result = name == Py_None ? PyUnicode_FromString("<wasm>")
@@ -48,10 +53,10 @@ static PyObject *file_name(State *st, const chi_module *m)
     return result;
 }
 
-static PyCodeObject *new_code(State *st, const chi_frame *frame)
+static PyCodeObject *new_code(StoreObject *s, const chi_frame *frame)
 {
     PyCodeObject *code = NULL;
-    PyObject *name = function_name(frame), *file = file_name(st, frame->module);
+    PyObject *name = function_name(frame), *file = file_name(s, frame);
     const char *name8 = name ? PyUnicode_AsUTF8(name) : NULL;
     const char *file8 = file ? PyUnicode_AsUTF8(file) : NULL;
     if (name8 && file8)
@@ -61,13 +66,14 @@ static PyCodeObject *new_code(State *st, const chi_frame *frame)
     return code;
 }
 
-static PyFrameObject *new_frame(State *st, const chi_frame *frame)
+static PyFrameObject *new_frame(StoreObject *s, const chi_frame *frame)
 {
-    PyCodeObject *code = new_code(st, frame);
+    PyCodeObject *code = new_code(s, frame);
     if (!code)
         return NULL;
     PyFrameObject *result =
-        PyFrame_New(PyThreadState_Get(), code, st->frame_globals, NULL);
+        PyFrame_New(PyThreadState_Get(), code,
+                    s->state->frame_globals, NULL);
 #if PY_VERSION_HEX < 0x030b0000
     if (result)
         result->f_lineno = (int)frame->offset;
@@ -99,10 +105,10 @@ static void drop_frames(const chi_frame *frames, uint32_t n)
 }
 
 /* Failures on the way leave the frame out: the exception matters more. */
-static void add_frame(State *st, const chi_frame *frame)
+static void add_frame(StoreObject *s, const chi_frame *frame)
 {
     PyObject *e = compat_take_exception();
-    PyFrameObject *f = new_frame(st, frame);
+    PyFrameObject *f = new_frame(s, frame);
     PyErr_Clear();
     compat_put_exception(e);
     if (f)
@@ -115,21 +121,21 @@ void py_traceback_add(StoreObject *s)
     chi_frame frames[FRAMES_MAX];
     uint32_t n = take_frames(s, frames);
     for (uint32_t i = 0; i < n; i++)
-        add_frame(s->state, &frames[i]);
+        add_frame(s, &frames[i]);
     drop_frames(frames, n);
 }
 
-static PyObject *frame_record(State *st, const chi_frame *frame)
+static PyObject *frame_record(StoreObject *s, const chi_frame *frame)
 {
     PyObject *fields[] = {
         function_name(frame),
         PyLong_FromUnsignedLong(frame->function),
-        module_name(st, frame->module),
+        module_name(s, frame),
         PyLong_FromUnsignedLong(frame->offset),
         Py_NewRef(Py_None),
         Py_NewRef(Py_None),
     };
-    return py_record_make(st, TYPE_FRAME, fields,
+    return py_record_make(s->state, TYPE_FRAME, fields,
                           sizeof fields / sizeof *fields);
 }
 
@@ -139,7 +145,7 @@ PyObject *py_traceback_frames(StoreObject *s)
     uint32_t n = take_frames(s, frames);
     PyObject *tuple = PyTuple_New(n);
     for (uint32_t i = 0; tuple && i < n; i++) {
-        PyObject *record = frame_record(s->state, &frames[i]);
+        PyObject *record = frame_record(s, &frames[i]);
         if (record)
             PyTuple_SET_ITEM(tuple, i, record);
         else
