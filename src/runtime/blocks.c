@@ -7,7 +7,7 @@
 
 /* In granules.  Past 64 they divide a block with little left over. */
 static const uint16_t cell_sizes[CELL_SIZES] = {
-    1,  2,  3,  4,  5,  6,  7,  8,  10,  12,  14,  16,  20,  24,  28,
+    1,  2,  3,  4,  5,  6,  7,  8,   10,  12,  14,  16,  20,  24,  28,
     32, 40, 48, 56, 64, 78, 93, 113, 128, 146, 170, 204, 256, 341, 512};
 
 static void set_up_pool(Heap *h, int pool, uint32_t granules)
@@ -325,8 +325,8 @@ void blocks_sweep(Store *s)
 void blocks_clear_marks(Heap *h)
 {
     for (Chunk *c = h->chunks; c; c = c->next)
-        memset(c->marks, 0, c->huge ? BLOCK_SIZE / GRANULE / 8 * 2
-                                    : sizeof c->marks);
+        memset(c->marks, 0,
+               c->huge ? BLOCK_SIZE / GRANULE / 8 * 2 : sizeof c->marks);
 }
 
 void blocks_free(Store *s)

@@ -42,7 +42,7 @@ typedef struct Block {
 
 typedef struct Chunk {
     struct Chunk *next;
-    size_t size;    /* more than CHUNK_SIZE: of one object */
+    size_t size; /* more than CHUNK_SIZE: of one object */
     bool huge;
     uint64_t free;  /* bit per block */
     uint64_t dirty; /* bit per block: may not be zero */
@@ -68,7 +68,7 @@ struct Heap {
     Pool pools[POOLS];
     uint8_t size_class[CELL_MAX / GRANULE + 1]; /* by granules */
     Chunk *chunks;
-    Chunk *open; /* chunks before it have no free block */
+    Chunk *open;        /* chunks before it have no free block */
     uint64_t live;      /* bytes, at the last collection */
     uint64_t allocated; /* bytes since */
     uint64_t budget;    /* of `allocated`, until the next */

@@ -28,7 +28,10 @@ static ErrorCode charge(Store *s, uint64_t n)
     return ERR_OK;
 }
 
-static size_t chunk(uint64_t left) { return left < CHUNK ? (size_t)left : CHUNK; }
+static size_t chunk(uint64_t left)
+{
+    return left < CHUNK ? (size_t)left : CHUNK;
+}
 
 ErrorCode memory_fill(Store *s, MemoryData *d, uint64_t at, uint8_t value,
                       uint64_t n)

@@ -73,6 +73,10 @@ static void mark_roots(Collector *c)
     for (const Root *r = s->roots; r; r = r->next)
         mark_value(c, r->type, r->word);
     mark_word(c, s->pending_exn, false);
+    if (s->n_extra_roots)
+        mark_range(c, s->extra_roots, s->extra_roots + s->n_extra_roots);
+    for (uint32_t k = 0; k < s->n_recent && k < HOST_WORDS_KEPT; k++)
+        mark_word(c, s->recent[k], false);
 }
 
 /* The guest stack from its base: entries of other stores as well, which does

@@ -215,8 +215,7 @@ Tag *tag_share(Store *s, TagData *data)
 void tag_data_unref(TagData *data)
 {
     if (!data
-        || atomic_fetch_sub_explicit(&data->refs, 1, memory_order_acq_rel)
-               != 1)
+        || atomic_fetch_sub_explicit(&data->refs, 1, memory_order_acq_rel) != 1)
         return;
     release_group(data->group);
     free(data);

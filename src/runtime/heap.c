@@ -29,10 +29,7 @@ static bool make_room(Store *s, uint64_t size)
     return size <= limit - slack && used(h) <= limit - slack - size;
 }
 
-static bool have_heap(Store *s)
-{
-    return s->heap || (s->heap = blocks_new());
-}
+static bool have_heap(Store *s) { return s->heap || (s->heap = blocks_new()); }
 
 static void *take_slow(Store *s, uint32_t pool)
 {
@@ -92,7 +89,10 @@ Object *heap_array(Store *s, const TypeDef *type, uint32_t length)
 Exn *heap_exn(Store *s, Tag *tag, const uint64_t *slots)
 {
     uint32_t n = tag->data->type->func.param_slots;
+    s->extra_roots = slots;
+    s->n_extra_roots = n;
     Exn *exn = (Exn *)allocate(s, sizeof *exn + n * sizeof *slots, POOL_EXN);
+    s->n_extra_roots = 0;
     if (!exn)
         return NULL;
     exn->o.id = TYPE_ID_EXN;
@@ -104,13 +104,22 @@ Exn *heap_exn(Store *s, Tag *tag, const uint64_t *slots)
     return exn;
 }
 
+static bool have_recent(Store *s)
+{
+    return s->recent
+           || (s->recent = malloc(HOST_WORDS_KEPT * sizeof *s->recent));
+}
+
 uint64_t heap_host(Store *s, void *host)
 {
+    if (!have_recent(s))
+        return 0;
     HostCell *cell = (HostCell *)allocate(s, sizeof *cell, POOL_HOST);
     if (!cell)
         return 0;
     cell->o.id = TYPE_ID_EXTERN;
     cell->host = host;
+    s->recent[s->n_recent++ % HOST_WORDS_KEPT] = (uintptr_t)cell;
     return (uintptr_t)cell;
 }
 

@@ -38,7 +38,11 @@ static inline bool word_is_i31(uint64_t word) { return word & 1; }
 
 /* Zeroed objects; NULL: the limit is reached even after a collection
  * (ERR_HEAP_LIMIT for the caller).  Whatever must survive the call has to be
- * reachable: on the guest stack below the activation's sp, or rooted. */
+ * reachable: on the guest stack up to the activation's sp, or rooted; slots
+ * of heap_exn are.  A word of heap_host is, by itself, until the outermost
+ * call ends or HOST_WORDS_KEPT more are made: so that arguments and results
+ * can be made one after the other. */
+enum { HOST_WORDS_KEPT = 1024 };
 Object *heap_struct(Store *s, const TypeDef *type);
 Object *heap_array(Store *s, const TypeDef *type, uint32_t length);
 Exn *heap_exn(Store *s, Tag *tag, const uint64_t *slots);

@@ -190,8 +190,10 @@ static bool make_globals(Instance *i, Error *err)
             return no_memory(err);
         i->globals[k] = g;
         entity_forget(&g->e);
-        if (!evaluate(i, &t->init, g->value, err))
+        uint64_t value[2] = {0}; /* until it is whole, the global has none */
+        if (!evaluate(i, &t->init, value, err))
             return false;
+        memcpy(g->value, value, sizeof value);
     }
     return true;
 }
@@ -330,8 +332,8 @@ static bool run_datas(Instance *i, Error *err)
         uint64_t at[2];
         if (!evaluate(i, &segment->offset, at, err))
             return false;
-        ErrorCode code = memory_init(i, d, k, address(at[0], d->is64), 0,
-                                     segment->len);
+        ErrorCode code =
+            memory_init(i, d, k, address(at[0], d->is64), 0, segment->len);
         if (code != ERR_OK)
             return fail(i, code, err);
         i->data_dropped[k] = 1;
@@ -353,9 +355,9 @@ static bool initialise(Instance *i, Error *err)
 {
     i->e.store->error.code = ERR_OK;
     make_tags(i);
-    return make_globals(i, err) && make_tables(i, err)
-           && make_memories(i, err) && evaluate_elems(i, err)
-           && run_elems(i, err) && run_datas(i, err) && run_start(i, err);
+    return make_globals(i, err) && make_tables(i, err) && make_memories(i, err)
+           && evaluate_elems(i, err) && run_elems(i, err) && run_datas(i, err)
+           && run_start(i, err);
 }
 
 static Instance *link_and_run(Store *s, Module *m, const Extern *imports,

@@ -74,8 +74,7 @@ static bool commit(MemoryData *d, uint64_t bytes)
     uint64_t upto = round_up(bytes);
     if (upto <= d->committed)
         return true;
-    if (!os_pages_commit(d->base + d->committed,
-                         (size_t)(upto - d->committed)))
+    if (!os_pages_commit(d->base + d->committed, (size_t)(upto - d->committed)))
         return false;
     d->committed = upto;
     return true;
@@ -131,8 +130,7 @@ static void free_data(MemoryData *d)
 
 void memory_data_unref(MemoryData *d)
 {
-    if (d
-        && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1)
+    if (d && atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) == 1)
         free_data(d);
 }
 

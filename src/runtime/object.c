@@ -113,9 +113,9 @@ void root_free(Root *r)
         return;
     Store *s = r->store;
     r->next_dead = atomic_load_explicit(&s->dead_roots, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(
-        &s->dead_roots, &r->next_dead, r, memory_order_release,
-        memory_order_relaxed)) {}
+    while (!atomic_compare_exchange_weak_explicit(&s->dead_roots, &r->next_dead,
+                                                  r, memory_order_release,
+                                                  memory_order_relaxed)) {}
     store_unref(s);
 }
 
@@ -123,8 +123,8 @@ void root_reap(Store *s)
 {
     if (!atomic_load_explicit(&s->dead_roots, memory_order_relaxed))
         return;
-    Root *r = atomic_exchange_explicit(&s->dead_roots, NULL,
-                                       memory_order_acquire);
+    Root *r =
+        atomic_exchange_explicit(&s->dead_roots, NULL, memory_order_acquire);
     for (Root *next; r; r = next) {
         next = r->next_dead;
         *r->link = r->next;

@@ -98,7 +98,7 @@ struct FuncRef {
     const Func *func;   /* NULL: a host function */
     Instance *instance; /* of the callee; NULL of a host function */
     const TypeDef *type;
-    Entity *owner;      /* the instance or HostFunc; also its index: */
+    Entity *owner; /* the instance or HostFunc; also its index: */
 };
 
 /* Returns ERR_OK or the code by which it fails; may set store->error. */
@@ -115,9 +115,9 @@ typedef struct {
 struct Instance {
     Entity e;
     Module *module;
-    MemoryData *memory0;  /* memories[0]->data, or an empty one */
+    MemoryData *memory0; /* memories[0]->data, or an empty one */
     FuncRef **imported_funcs;
-    FuncRef *own_funcs;   /* by index - n_imported; func NULL: not made yet */
+    FuncRef *own_funcs; /* by index - n_imported; func NULL: not made yet */
     Memory **memories;
     Table **tables;
     Global **globals;
@@ -148,8 +148,8 @@ struct Store {
     uintptr_t stack_limit; /* the limit without interrupts */
     uint64_t fuel;         /* instructions left, when metered */
     bool metered;
-    _Atomic(Thread *) owner; /* the thread inside, or NULL */
-    uint32_t depth;          /* entries of that thread */
+    _Atomic(Thread *) owner;  /* the thread inside, or NULL */
+    uint32_t depth;           /* entries of that thread */
     _Atomic uint32_t waiting; /* threads in store_wait */
     uint64_t tick_ns;
     void *host_env;
@@ -166,6 +166,10 @@ struct Store {
     uint64_t memory_used, table_used; /* bytes, elements */
     struct Root *roots;               /* handles: heap.h */
     _Atomic(struct Root *) dead_roots;
+    uint64_t *recent;            /* host words made last, see heap_host */
+    uint32_t n_recent;           /* since the outermost call ended */
+    const uint64_t *extra_roots; /* of an allocation in progress */
+    uint32_t n_extra_roots;
     uint32_t no_collect; /* > 0: collections wait */
     void **releases;     /* host pointers whose release is due */
     uint32_t n_releases, releases_capacity;

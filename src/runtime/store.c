@@ -89,6 +89,7 @@ static void free_store(Store *s)
         next = e->next;
         entity_free(e);
     }
+    free(s->recent);
     void **releases = s->releases;
     uint32_t n = s->n_releases;
     ReleaseFn *release = s->release;
@@ -161,6 +162,7 @@ static void merge(Store *a, Store *b)
     if (!a->pending_exn)
         a->pending_exn = b->pending_exn;
     b->pending_exn = 0;
+    b->n_recent = 0;
     b->n_frames = b->frame_depth = 0;
     a->refs += refs + 1;
     b->merged_into = a;

@@ -49,8 +49,8 @@ bool store_is_valid(Store *s);
 /* Host functions.  These, and all other _new and _share of entities, give one
  * reference. */
 HostFunc *hostfunc_new(Store *s, const Type *params, uint32_t n_params,
-                       const Type *results, uint32_t n_results,
-                       HostCall *call, void *host, Error *err);
+                       const Type *results, uint32_t n_results, HostCall *call,
+                       void *host, Error *err);
 
 /* Globals and tags. */
 Global *global_new(Store *s, Type type, bool mutable, const uint64_t *value);

@@ -59,8 +59,7 @@ static bool make_room(Table *t, uint64_t size)
     uint64_t capacity = t->capacity + t->capacity / 2 + 8;
     if (capacity < size)
         capacity = size;
-    uint64_t *elems =
-        realloc(t->elems, (size_t)capacity * sizeof *t->elems);
+    uint64_t *elems = realloc(t->elems, (size_t)capacity * sizeof *t->elems);
     if (!elems)
         return false;
     t->elems = elems;

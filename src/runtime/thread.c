@@ -253,8 +253,10 @@ void activation_leave(Activation *a)
         t->entry = e;
         t->top = e ? e->activation : NULL;
     }
-    if (--s->depth == 0)
+    if (--s->depth == 0) {
+        s->n_recent = 0;
         disown(s);
+    }
 }
 
 ErrorCode activation_check(Activation *a, const uint64_t *sp)

@@ -37,9 +37,9 @@ typedef struct Entry {
 struct Thread {
     Thread *next; /* of all threads that have run guest code */
     uint64_t *stack, *stack_end;
-    uintptr_t stack_limit; /* below stack_end by STACK_RESERVE */
-    size_t reserved;       /* bytes at stack, its guard included */
-    uintptr_t native_low;  /* end of the C stack, */
+    uintptr_t stack_limit;   /* below stack_end by STACK_RESERVE */
+    size_t reserved;         /* bytes at stack, its guard included */
+    uintptr_t native_low;    /* end of the C stack, */
     uintptr_t native_margin; /* and what is left to the host there */
     Activation *top;
     Entry *entry; /* innermost */
