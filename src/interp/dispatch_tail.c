@@ -21,7 +21,8 @@ struct OpEntry {
     OpFn *run;
 };
 
-static const OpEntry normal_table[256], wide_table[256], metered_table[256];
+static const OpEntry normal_table[256], single_table[256], wide_table[256],
+    metered_table[256];
 #define TABLE_NORMAL  normal_table
 #define TABLE_WIDE    wide_table
 #define TABLE_METERED metered_table
@@ -45,12 +46,7 @@ static const OpEntry normal_table[256], wide_table[256], metered_table[256];
 #undef OP
 
 #include "interp/fast.h"
-
-#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
-    static ErrorCode op_##NAME(PARAMS)                                         \
-    { OpFn *const slow_ UNUSED = slow_##NAME; SHAPE }
-#include "wasm/op.def"
-#undef OP
+#include "interp/pair.h"
 
 static ErrorCode op_local_get_wide(PARAMS) { GO_HAND(local_get_wide) }
 static ErrorCode op_local_set_wide(PARAMS) { GO_HAND(local_set_wide) }
@@ -66,7 +62,7 @@ static ErrorCode op_metered(PARAMS)
         TRAP(ERR_OUT_OF_FUEL);
     s->fuel--;
     OpTable real =
-        frame_func(fp)->flags & FUNC_WIDE ? wide_table : normal_table;
+        frame_func(fp)->flags & FUNC_WIDE ? wide_table : single_table;
     return real[pc[-1]].run(ARGS);
 }
 
@@ -119,35 +115,79 @@ PREFIXED(fc)
 PREFIXED(fd)
 PREFIXED(fe)
 
-#define PREFIX 0
-#define SPARE  0xff
-#define ROWS   FILL_UNDEFINED(256),
+#define PREFIX   0
+#define SPARE    0xff
 #define PREFIXES                                                               \
     [0xfb] = {op_fb}, [0xfc] = {op_fc}, [0xfd] = {op_fd}, [0xfe] = {op_fe},    \
-    [0xff] = {op_undefined}
-static const OpEntry normal_table[256] = {
-    ROWS
+    [SPARE] = {op_undefined}
+static const OpEntry wide_table[256] = {
+    FILL_UNDEFINED(256),
 #include "wasm/op.def"
-        PREFIXES,
+    PREFIXES,
+    [0x1a] = {op_drop_wide},
+    [0x1b] = {op_select_wide},
+    [0x20] = {op_local_get_wide},
+    [0x21] = {op_local_set_wide},
+    [0x22] = {op_local_tee_wide},
+};
+static const OpEntry single_table[256] = {
+    FILL_UNDEFINED(256),
+#include "wasm/op.def"
+    PREFIXES,
+};
+static const OpEntry metered_table[256] = {[0 ... 255] = {op_metered}};
+#undef OP
+
+/* The single forms, and over them what is short or the first of a pair. */
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
+    [(CODE) < 0x100 ? (CODE) : SPARE] = {op_##NAME},
+#define COMPARISON(CODE) ((CODE) >= 0x45 && (CODE) <= 0x66)
+static const OpEntry normal_table[256] = {
+    FILL_UNDEFINED(256),
+#include "wasm/op.def"
+#undef OP
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
+    [COMPARISON(CODE) ? (CODE) : SPARE] = {pair_##NAME},
+#include "wasm/op.def"
+    PREFIXES,
     [0x0c] = {fast_br},
     [0x0d] = {fast_br_if},
+    [0x0e] = {fast_br_table},
     [0x20] = {fast_local_get},
     [0x21] = {fast_local_set},
     [0x22] = {fast_local_tee},
     [0x23] = {fast_global_get},
     [0x24] = {fast_global_set},
     [0x41] = {fast_i32_const},
-    [0x42] = {fast_i64_const}};
-static const OpEntry wide_table[256] = {
-    ROWS
+    [0x42] = {fast_i64_const},
+};
+#undef OP
+
+/* Loads to stores, comparisons to the last conversion. */
+#define SECOND(CODE)                                                           \
+    (((CODE) >= 0x28 && (CODE) <= 0x3e) || ((CODE) >= 0x45 && (CODE) <= 0xc4))
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
+    [SECOND(CODE) ? (CODE) : SPARE] = {get_##NAME##_},
+static const OpEntry get_table[256] = {
+    [0 ... 255] = {fast_get_other},
 #include "wasm/op.def"
-        PREFIXES,
-    [0x1a] = {op_drop_wide},
-    [0x1b] = {op_select_wide},
-    [0x20] = {op_local_get_wide},
-    [0x21] = {op_local_set_wide},
-    [0x22] = {op_local_tee_wide}};
-static const OpEntry metered_table[256] = {[0 ... 255] = {op_metered}};
+    [SPARE] = {fast_get_other},
+    [0x0d] = {fast_get_br_if},
+    [0x20] = {fast_get_get},
+    [0x21] = {fast_get_set},
+    [0x22] = {fast_get_tee},
+    [0x41] = {fast_get_const},
+    [0x42] = {fast_get_const},
+};
+#undef OP
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
+    [SECOND(CODE) ? (CODE) : SPARE] = {const_##NAME##_},
+static const OpEntry const_table[256] = {
+    [0 ... 255] = {fast_const_other},
+#include "wasm/op.def"
+    [SPARE] = {fast_const_other},
+    [0x21] = {fast_const_set},
+};
 #undef OP
 #pragma GCC diagnostic pop
 

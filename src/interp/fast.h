@@ -1,60 +1,57 @@
-/* fast.h - the short forms of the hottest instructions, for dispatch by tail
+/* fast.h - short forms of the hottest instructions, for dispatch by tail
  * calls.
  *
- * Each handles immediates of one byte, memory 0 and no interrupt, which needs
- * no loop, no call and so no saved register; whatever else leaves, before
- * anything has changed, to the general form (slow_<NAME>), which stays the
- * one meaning of the instruction.
+ * A short form handles immediates of few bytes, memory 0 and no interrupt,
+ * which needs no loop, no call and so no saved register; whatever else
+ * leaves, before anything has changed, to the general form (slow_<NAME>),
+ * which stays the one meaning of the instruction.
  */
 
+/* The memarg: align, then an offset of up to 3 bytes.  (Behind a module's
+ * bytes some more may be read.) */
 #undef EFFECTIVE
+#define LEAVE return slow_(ARGS)
 #define EFFECTIVE(d, ea, base, n)                                              \
-    uint16_t memarg_;                                                          \
+    uint32_t memarg_;                                                          \
     memcpy(&memarg_, pc, sizeof memarg_);                                      \
     MemoryData *d = INSTANCE->memory0;                                         \
-    uint64_t ea = (base) + (memarg_ >> 8);                                     \
+    uint64_t ea = memarg_ >> 8 & 0x7f;                                         \
+    uint32_t length_ = 2;                                                      \
+    if (unlikely(memarg_ & 0x80c0)) {                                          \
+        if ((memarg_ & 0xc0) || (memarg_ & 0x80800000) == 0x80800000)          \
+            LEAVE;                                                             \
+        ea |= memarg_ >> 9 & 0x3f80;                                           \
+        length_ = 3;                                                           \
+        if (memarg_ & 0x800000) {                                              \
+            ea |= memarg_ >> 10 & 0x1fc000;                                    \
+            length_ = 4;                                                       \
+        }                                                                      \
+    }                                                                          \
+    ea += (base);                                                              \
     uint64_t size_ = atomic_load_explicit(&d->size, memory_order_relaxed);     \
-    if (unlikely((memarg_ & 0x80c0) || ea < (base) || ea > size_               \
-                 || size_ - ea < (n)))                                         \
-        return slow_(ARGS);                                                    \
-    pc += 2
+    if (unlikely(ea < (base) || ea > size_ || size_ - ea < (n)))               \
+        LEAVE;                                                                 \
+    pc += length_
 
-#define FAST(name) static ErrorCode fast_##name(PARAMS)
+#define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
+    static ErrorCode op_##NAME(PARAMS)                                         \
+    {                                                                          \
+        OpFn *const slow_ UNUSED = slow_##NAME;                                \
+        SHAPE                                                                  \
+    }
+#include "wasm/op.def"
+#undef OP
+
+#define FAST(name)  static ErrorCode fast_##name(PARAMS)
+#define IS_SHORT(p) likely(!(*(p) & 0x80))
 #define UNLESS_SHORT(NAME)                                                     \
-    if (unlikely(*pc & 0x80))                                                  \
+    if (!IS_SHORT(pc))                                                         \
     return slow_##NAME(ARGS)
 
-FAST(local_get)
-{
-    UNLESS_SHORT(LOCAL_GET);
-    PUSH(fp[*pc++]);
-    NEXT;
-}
-FAST(local_set)
-{
-    UNLESS_SHORT(LOCAL_SET);
-    fp[*pc++] = tos;
-    DROP();
-    NEXT;
-}
 FAST(local_tee)
 {
     UNLESS_SHORT(LOCAL_TEE);
     fp[*pc++] = tos;
-    NEXT;
-}
-FAST(i32_const)
-{
-    UNLESS_SHORT(I32_CONST);
-    PUSH((uint32_t)((int32_t)((uint32_t)*pc << 25) >> 25));
-    pc++;
-    NEXT;
-}
-FAST(i64_const)
-{
-    UNLESS_SHORT(I64_CONST);
-    PUSH((uint64_t)((int64_t)((uint64_t)*pc << 57) >> 57));
-    pc++;
     NEXT;
 }
 FAST(global_get)
@@ -79,38 +76,43 @@ FAST(global_set)
     NEXT;
 }
 
-/* Leaves to the general form what moves several slots or is interrupted. */
-#define FAST_BRANCH(NAME)                                                      \
-    do {                                                                       \
-        const BranchEntry *e_ = stp;                                           \
-        if (unlikely(e_->dpc < 0 && LIMIT == 0)                                \
-            || unlikely(e_->drop && e_->keep > 1))                             \
-            return slow_##NAME(ARGS);                                          \
-        pc += e_->dpc;                                                         \
-        stp += e_->dstp;                                                       \
-        sp -= e_->drop;                                                        \
-        if (e_->keep == 0)                                                     \
-            FILL();                                                            \
-    } while (0)
+/* What the short forms leave to the general one: an interrupt, and moving
+ * operands other than one result. */
+#define IS_SIMPLE(e)                                                           \
+    (likely((e)->dpc >= 0 || LIMIT != 0) && likely(!(e)->drop))
+#define TAKE(e) (pc += (e)->dpc, stp = (e) + (e)->dstp)
+
 FAST(br)
 {
-    SPILL();
-    FAST_BRANCH(BR);
+    const BranchEntry *e = stp;
+    if (!IS_SIMPLE(e))
+        return slow_BR(ARGS);
+    TAKE(e);
     NEXT;
 }
 FAST(br_if)
 {
     UNLESS_SHORT(BR_IF);
+    const BranchEntry *e = stp;
     if (get_i32(tos)) {
-        const BranchEntry *e = stp;
-        if (unlikely((e->dpc < 0 && LIMIT == 0) || e->drop))
+        if (!IS_SIMPLE(e))
             return slow_BR_IF(ARGS);
-        pc += e->dpc;
-        stp += e->dstp;
+        TAKE(e);
     } else {
         pc++;
         stp++;
     }
+    DROP();
+    NEXT;
+}
+FAST(br_table)
+{
+    UNLESS_SHORT(BR_TABLE);
+    uint32_t n = *pc, i = get_i32(tos);
+    const BranchEntry *e = stp + (i < n ? i : n);
+    if (!IS_SIMPLE(e))
+        return slow_BR_TABLE(ARGS);
+    TAKE(e);
     DROP();
     NEXT;
 }
