@@ -20,11 +20,17 @@ void parser_seek(Parser *p, const char *at)
     parser_advance(p);
 }
 
+static void stop(Parser *p)
+{
+    p->tok = p->next = (Token){p->lex.end, 0, TOKEN_END};
+}
+
 void parser_start(Parser *p, const char *text, size_t from, size_t to,
                   Features features, Error *err)
 {
     *p = (Parser){.err = err, .hint = -1, .features = features};
     lex_start(&p->lex, text, from, to, err);
+    stop(p);
     parser_seek(p, text + from);
 }
 
@@ -58,11 +64,6 @@ void parser_end(Parser *p)
     free(p->labels);
     free(p->hints);
     writer_free(&p->hint_section);
-}
-
-static void stop(Parser *p)
-{
-    p->tok = p->next = (Token){p->lex.end, 0, TOKEN_END};
 }
 
 bool parser_fail(Parser *p, const char *at, const char *format, ...)

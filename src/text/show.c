@@ -1,5 +1,4 @@
-#include <stdio.h>
-
+#include "base/utf8.h"
 #include "text/lex.h"
 #include "text/parse.h"
 
@@ -46,8 +45,30 @@ static const char *find_line(const char *text, const char *end, uint32_t line,
     return p;
 }
 
-/* Around the column, for lines too long to show. */
+/* Of a line too long to show, these many bytes around the column. */
 enum { BEFORE = 60, SHOWN = 100 };
+
+static bool continues(const char *p, const char *end)
+{
+    return p < end && ((uint8_t)*p & 0xc0) == 0x80;
+}
+
+/* The characters from p up to `end`, what a terminal would obey replaced. */
+static void show_characters(const char *p, const char *end, Writer *out)
+{
+    while (p < end) {
+        const uint8_t *q = (const uint8_t *)p;
+        uint32_t c = utf8_decode(&q, (const uint8_t *)end);
+        bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+        if (c == UINT32_MAX || (control && c != '\t')) {
+            writer_text(out, "\xef\xbf\xbd");
+            p++;
+        } else {
+            writer_bytes(out, p, (size_t)((const char *)q - p));
+            p = (const char *)q;
+        }
+    }
+}
 
 static void show_line(const char *line, size_t len, uint32_t column,
                       Writer *out)
@@ -56,21 +77,18 @@ static void show_line(const char *line, size_t len, uint32_t column,
     for (uint32_t i = 1; i < column && caret < end; i++)
         do
             caret++;
-        while (caret < end && ((uint8_t)*caret & 0xc0) == 0x80);
-    const char *from = line;
-    if (caret - line > SHOWN - 20) {
-        from = caret - BEFORE;
-        while (((uint8_t)*from & 0xc0) == 0x80)
-            from++;
-    }
+        while (continues(caret, end));
+    const char *from = caret - line > SHOWN - 20 ? caret - BEFORE : line;
+    while (continues(from, caret))
+        from++;
     const char *to = end - from > SHOWN ? from + SHOWN : end;
-    while (to < end && ((uint8_t)*to & 0xc0) == 0x80)
+    while (continues(to, end))
         to++;
     writer_text(out, "    ");
-    writer_bytes(out, from, (size_t)(to - from));
+    show_characters(from, to, out);
     writer_text(out, "\n    ");
     for (const char *p = from; p < caret; p++)
-        if (((uint8_t)*p & 0xc0) != 0x80)
+        if (!continues(p, caret))
             writer_byte(out, *p == '\t' ? '\t' : ' ');
     writer_text(out, "^\n");
 }
