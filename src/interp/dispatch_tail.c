@@ -141,15 +141,17 @@ static const OpEntry metered_table[256] = {[0 ... 255] = {op_metered}};
 /* The single forms, and over them what is short or the first of a pair. */
 #define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
     [(CODE) < 0x100 ? (CODE) : SPARE] = {op_##NAME},
-#define COMPARISON(CODE) ((CODE) >= 0x45 && (CODE) <= 0x66)
+#define PAIRED(CODE)                                                           \
+    (((CODE) >= 0x28 && (CODE) <= 0x3e) || ((CODE) >= 0x45 && (CODE) <= 0x66))
 static const OpEntry normal_table[256] = {
     FILL_UNDEFINED(256),
 #include "wasm/op.def"
 #undef OP
 #define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
-    [COMPARISON(CODE) ? (CODE) : SPARE] = {pair_##NAME},
+    [PAIRED(CODE) ? (CODE) : SPARE] = {pair_##NAME},
 #include "wasm/op.def"
     PREFIXES,
+    [0x02] = {fast_block},
     [0x0c] = {fast_br},
     [0x0d] = {fast_br_if},
     [0x0e] = {fast_br_table},

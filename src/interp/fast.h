@@ -34,7 +34,7 @@
     pc += length_
 
 #define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
-    static ErrorCode op_##NAME(PARAMS)                                         \
+    __attribute__((noinline)) static ErrorCode op_##NAME(PARAMS)               \
     {                                                                          \
         OpFn *const slow_ UNUSED = slow_##NAME;                                \
         SHAPE                                                                  \

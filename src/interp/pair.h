@@ -34,15 +34,32 @@ FAST(local_set)
     }
     NEXT;
 }
+/* A constant of 2 to 5 bytes, and i32.add with it (static data has such
+ * addresses).  All the bytes are in `code_`; the last one has no bit 7. */
+#define LONG_CONST(k, length)                                                  \
+    uint64_t code_;                                                            \
+    memcpy(&code_, pc, sizeof code_);                                          \
+    unsigned bits_ = (unsigned)__builtin_ctzll(~code_ & 0x8080808080) + 1;     \
+    uint32_t length = bits_ / 8;                                               \
+    code_ <<= 64 - bits_; /* the sign is the last byte's bit 6 */              \
+    code_ = (uint64_t)((int64_t)(code_ << 1) >> (65 - bits_));                 \
+    uint32_t k = (uint32_t)((code_ & 0x7f) | (code_ >> 1 & 0x3f80)             \
+                            | (code_ >> 2 & 0x1fc000)                          \
+                            | (code_ >> 3 & 0xfe00000)                         \
+                            | (code_ >> 4 & 0xf0000000))
+
 FAST(i32_const)
 {
     if (IS_SHORT(pc))
         NEXT_AFTER(const_table);
-    if (pc[1] & 0x80)
-        return slow_I32_CONST(ARGS);
-    uint32_t k = (pc[0] & 0x7fu) | (uint32_t)pc[1] << 7;
-    PUSH((uint32_t)((int32_t)(k << 18) >> 18));
-    pc += 2;
+    LONG_CONST(k, length);
+    pc += length;
+    if (*pc == 0x6a) {
+        pc++;
+        tos = (uint32_t)tos + k;
+    } else {
+        PUSH(k);
+    }
     NEXT;
 }
 FAST(i64_const)
@@ -50,6 +67,22 @@ FAST(i64_const)
     UNLESS_SHORT(I64_CONST);
     NEXT_AFTER(const_table);
 }
+
+/* The access of n bytes whose offset is one byte, without a spare register.
+ * `address`: of the access.  Whatever else takes LEAVE. */
+#define ACCESS_SHORT(address, operand, n)                                      \
+    uint16_t memarg_;                                                          \
+    memcpy(&memarg_, pc, sizeof memarg_);                                      \
+    const MemoryData *d_ = INSTANCE->memory0;                                  \
+    uint64_t end_;                                                             \
+    if (unlikely(memarg_ & 0x80c0)                                             \
+        || unlikely(__builtin_add_overflow(                                    \
+            (operand), (uint64_t)(memarg_ >> 8) + (n), &end_))                 \
+        || unlikely(end_ > atomic_load_explicit(&d_->size,                     \
+                                                memory_order_relaxed)))        \
+        LEAVE;                                                                 \
+    uint8_t *address = d_->base + (end_ - (n));                                \
+    pc += 2
 
 /* Ends a comparison: branches if br_if follows.  `pops`: operands that it
  * takes from memory. */
@@ -76,12 +109,45 @@ FAST(i64_const)
     tos = c_;                                                                  \
     NEXT;
 
-/* ---- both operands on the stack: only comparisons differ */
+/* Blocks without parameters and results come in rows, around br_table. */
+FAST(block)
+{
+    if (*pc != 0x40)
+        return slow_BLOCK(ARGS);
+    uint64_t row;
+    for (pc++;; pc += sizeof row) {
+        memcpy(&row, pc, sizeof row);
+        if (row != 0x4002400240024002)
+            break;
+    }
+    for (; (row & 0xffff) == 0x4002; row >>= 16)
+        pc += 2;
+    NEXT;
+}
 
-#define SHAPE_DEFAULT return slow_(ARGS);
+/* ---- both operands on the stack: comparisons and accesses differ */
+
+#define SHAPE_DEFAULT return single_(ARGS);
+#undef LEAVE
+#define LEAVE return single_(ARGS)
 #include "interp/shape_default.h"
 #undef CMP
 #undef TEST
+#undef LOAD
+#undef STORE
+#define LOAD(t, m)                                                             \
+    ACCESS_SHORT(at, tos, sizeof(M_##m));                                      \
+    M_##m x;                                                                   \
+    memcpy(&x, at, sizeof x);                                                  \
+    tos = bits_##t(x);                                                         \
+    NEXT;
+#define STORE(t, m)                                                            \
+    ACCESS_SHORT(at, sp[-1], sizeof(M_##m));                                   \
+    M_##m x = (M_##m)tos;                                                      \
+    memcpy(at, &x, sizeof x);                                                  \
+    sp -= 2;                                                                   \
+    FILL();                                                                    \
+    NEXT;
 #define CMP(t, f)                                                              \
     END_COMPARISON(eval_##t##_##f(get_##t(sp[-1]), get_##t(tos)), 1)
 #define TEST(t, f) END_COMPARISON(eval_##t##_##f(get_##t(tos)), 0)
@@ -89,7 +155,7 @@ FAST(i64_const)
 #define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
     UNUSED static ErrorCode pair_##NAME(PARAMS)                                \
     {                                                                          \
-        OpFn *const slow_ UNUSED = slow_##NAME;                                \
+        OpFn *const single_ UNUSED = op_##NAME;                                \
         SHAPE                                                                  \
     }
 #include "wasm/op.def"
@@ -131,15 +197,15 @@ FAST(i64_const)
 #define CMP(t, f)                                                              \
     END_COMPARISON(eval_##t##_##f(get_##t(tos), get_##t(LOCAL_OPERAND)), 0)
 #define LOAD(t, m)                                                             \
-    EFFECTIVE(d, ea, LOCAL_OPERAND, sizeof(M_##m));                            \
+    ACCESS_SHORT(at, LOCAL_OPERAND, sizeof(M_##m));                            \
     M_##m x;                                                                   \
-    memcpy(&x, d->base + ea, sizeof x);                                        \
+    memcpy(&x, at, sizeof x);                                                  \
     PUSH(bits_##t(x));                                                         \
     NEXT;
 #define STORE(t, m)                                                            \
     M_##m x = (M_##m)LOCAL_OPERAND;                                            \
-    EFFECTIVE(d, ea, tos, sizeof x);                                           \
-    memcpy(d->base + ea, &x, sizeof x);                                        \
+    ACCESS_SHORT(at, tos, sizeof x);                                           \
+    memcpy(at, &x, sizeof x);                                                  \
     DROP();                                                                    \
     NEXT;
 
@@ -213,8 +279,8 @@ FAST(get_other) { PUSH_AND_RUN(LOCAL_OPERAND); }
     END_COMPARISON(eval_##t##_##f(get_##t(tos), get_##t(CONST_OPERAND)), 0)
 #define STORE(t, m)                                                            \
     M_##m x = (M_##m)CONST_OPERAND;                                            \
-    EFFECTIVE(d, ea, tos, sizeof x);                                           \
-    memcpy(d->base + ea, &x, sizeof x);                                        \
+    ACCESS_SHORT(at, tos, sizeof x);                                           \
+    memcpy(at, &x, sizeof x);                                                  \
     DROP();                                                                    \
     NEXT;
 
