@@ -8,6 +8,7 @@
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define COLD        __attribute__((noinline, cold))
 
 static OS_THREAD_LOCAL Thread *self;
 static Thread *threads;        /* under the global lock */
@@ -130,7 +131,7 @@ Thread *thread_inside(Store *s)
 /* ---- entering and leaving */
 
 /* An interrupt that waits is not lost by setting the limit. */
-static void set_limit(Store *s, uintptr_t limit)
+static COLD void set_limit(Store *s, uintptr_t limit)
 {
     s->stack_limit = limit;
     uintptr_t old = atomic_load_explicit(&s->limit, memory_order_relaxed);
@@ -144,14 +145,18 @@ static bool own(Store *s, Thread *t)
         &s->owner, &none, t, memory_order_acquire, memory_order_relaxed);
 }
 
-static void disown(Store *s)
+static COLD void wake_waiting(Store *s)
+{
+    os_mutex_lock(&s->wait_lock);
+    os_cond_broadcast(&s->idle);
+    os_mutex_unlock(&s->wait_lock);
+}
+
+static inline void disown(Store *s)
 {
     atomic_store_explicit(&s->owner, NULL, memory_order_release);
-    if (unlikely(atomic_load_explicit(&s->waiting, memory_order_relaxed))) {
-        os_mutex_lock(&s->wait_lock);
-        os_cond_broadcast(&s->idle);
-        os_mutex_unlock(&s->wait_lock);
-    }
+    if (unlikely(atomic_load_explicit(&s->waiting, memory_order_relaxed)))
+        wake_waiting(s);
 }
 
 /* The stack limit counts from where the outermost entry begins. */
@@ -165,7 +170,8 @@ static void limit_stack(Store *s, const Thread *t, const uint64_t *base)
         set_limit(s, limit);
 }
 
-static void begin_ticks(Activation *a, Store *s, Thread *t)
+static __attribute__((noinline)) void begin_ticks(Activation *a, Store *s,
+                                                  Thread *t)
 {
     Store *outer = atomic_load_explicit(&t->ticking, memory_order_relaxed);
     if (!s->interrupt || outer == s)
@@ -178,7 +184,7 @@ static void begin_ticks(Activation *a, Store *s, Thread *t)
         tick_start();
 }
 
-static void end_ticks(const Activation *a, Thread *t)
+static __attribute__((noinline)) void end_ticks(const Activation *a, Thread *t)
 {
     Store *outer = a->outer_ticking;
     if (outer)
@@ -213,6 +219,7 @@ ErrorCode activation_enter(Activation *a, Store *s, bool may_run_long)
     }
     Entry *e = (Entry *)at;
     a->base = a->sp = (uint64_t *)(e + 1);
+    *a->base = 0; /* up to sp the collector looks */
     if (atomic_load_explicit(&s->owner, memory_order_relaxed) != t) {
         if (unlikely(!own(s, t)))
             return ERR_BUSY;
@@ -245,8 +252,9 @@ void activation_leave(Activation *a)
     if (a->ticks)
         end_ticks(a, t);
     Entry *e = (Entry *)a->base - 1;
-    e->activation = NULL;
-    if (likely(t->entry == e)) {
+    if (unlikely(t->entry != e)) {
+        e->activation = NULL;
+    } else {
         do
             e = e->previous;
         while (e && unlikely(!e->activation));

@@ -1,0 +1,656 @@
+#include "check.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "runtime/heap.h"
+#include "runtime/store.h"
+#include "runtime/thread.h"
+
+static uintptr_t limit_of(Store *s) { return atomic_load(&s->limit); }
+
+static _Atomic int asked;
+static ErrorCode answer;
+static ErrorCode handler(void *env, Store *s)
+{
+    (void)env, (void)s;
+    asked++;
+    return answer;
+}
+
+static Store *new_store(void)
+{
+    Store *s = store_new(NULL);
+    s->interrupt = handler;
+    asked = 0;
+    answer = ERR_OK;
+    return s;
+}
+
+static void entries_nest(void)
+{
+    Store *s = new_store(), *other = new_store();
+    Activation a, b, c;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    CHECK(limit_of(s) == (uintptr_t)a.base + s->limits.stack);
+    CHECK(store_is_mine(s) && !store_is_mine(other));
+    a.sp = a.base + 1000;
+    CHECK(activation_enter(&b, other, true) == ERR_OK);
+    CHECK(b.base > a.sp && b.previous == &a && activation_is_innermost(&b));
+    CHECK(!activation_is_innermost(&a));
+    b.sp = b.base + 10;
+    uintptr_t limit = limit_of(s);
+    CHECK(activation_enter(&c, s, false) == ERR_OK);
+    CHECK(c.base > b.sp && limit_of(s) == limit && s->depth == 2);
+    activation_leave(&c);
+    activation_leave(&b);
+    CHECK(!store_is_mine(other) && store_is_mine(s));
+    CHECK(activation_is_innermost(&a));
+    activation_leave(&a);
+    CHECK(!store_is_mine(s) && s->depth == 0);
+    store_unref(s);
+    store_unref(other);
+}
+
+static void an_interrupt_is_asked_about_once(void)
+{
+    Store *s = new_store();
+    Activation a;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    uintptr_t limit = limit_of(s);
+    CHECK(!store_interrupted(s));
+    store_interrupt(s);
+    store_interrupt(s);
+    CHECK(store_interrupted(s));
+    CHECK(activation_check(&a, a.base) == ERR_OK && asked == 1);
+    CHECK(limit_of(s) == limit);
+    CHECK(activation_check(&a, a.base) == ERR_OK && asked == 1);
+    answer = ERR_HOST;
+    store_interrupt(s);
+    CHECK(activation_check(&a, a.base) == ERR_HOST && limit_of(s) == limit);
+    s->interrupt = NULL;
+    store_interrupt(s);
+    CHECK(activation_check(&a, a.base) == ERR_INTERRUPTED);
+    CHECK(store_poll(s) == ERR_OK);
+    activation_leave(&a);
+    store_unref(s);
+}
+
+static void an_interrupt_before_the_call_waits_for_it(void)
+{
+    Store *s = new_store();
+    Activation a, b;
+    store_interrupt(s);
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    CHECK(store_interrupted(s));
+    CHECK(activation_enter(&b, s, false) == ERR_OK);
+    CHECK(store_interrupted(s));
+    activation_leave(&b);
+    CHECK(activation_check(&a, a.base) == ERR_OK && asked == 1);
+    CHECK(limit_of(s) == (uintptr_t)a.base + s->limits.stack);
+    activation_leave(&a);
+    store_unref(s);
+}
+
+static void overflow_is_told_from_an_interrupt(void)
+{
+    Store *s = new_store();
+    Activation a;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    uint64_t *end = (uint64_t *)limit_of(s);
+    CHECK(activation_check(&a, end - 1) == ERR_OK);
+    CHECK(activation_check(&a, end) == ERR_STACK && asked == 0);
+    store_interrupt(s);
+    CHECK(activation_check(&a, end) == ERR_STACK && asked == 1);
+    activation_leave(&a);
+    store_unref(s);
+}
+
+static void the_guest_stack_ends_in_an_error(void)
+{
+    StoreLimits limits = store_limits_default();
+    limits.stack = UINT64_MAX;
+    Store *s = store_new(&limits);
+    enum { N = 1000 };
+    static Activation a[N];
+    int n = 0;
+    ErrorCode code = ERR_OK;
+    while (n < N && (code = activation_enter(&a[n], s, false)) == ERR_OK) {
+        a[n].sp = a[n].base + 10000;
+        *a[n].sp = 1; /* it is there */
+        n++;
+    }
+    CHECK(code == ERR_STACK && n > 90 && n < 120);
+    while (n-- > 0)
+        activation_leave(&a[n]);
+    CHECK(s->depth == 0);
+    store_unref(s);
+}
+
+static int recurse(Store *s, ErrorCode *code)
+{
+    volatile char frame[1000];
+    Activation a;
+    frame[0] = 1;
+    *code = activation_enter(&a, s, false);
+    if (*code != ERR_OK)
+        return 0;
+    int n = recurse(s, code) + frame[0];
+    activation_leave(&a);
+    return n;
+}
+
+static void *recurse_in_thread(void *env)
+{
+    ErrorCode code;
+    Store *s = store_new(NULL);
+    *(int *)env = recurse(s, &code);
+    CHECK(code == ERR_STACK);
+    store_unref(s);
+    return NULL;
+}
+
+static void the_native_stack_ends_in_an_error(void)
+{
+    for (size_t size = 256 << 10; size <= 8 << 20; size *= 2) {
+        pthread_attr_t attributes;
+        pthread_t t;
+        int n = 0;
+        pthread_attr_init(&attributes);
+        CHECK(pthread_attr_setstacksize(&attributes, size) == 0);
+        CHECK(pthread_create(&t, &attributes, recurse_in_thread, &n) == 0);
+        pthread_join(t, NULL);
+        pthread_attr_destroy(&attributes);
+        CHECK(n > 20);
+    }
+    int n;
+    recurse_in_thread(&n);
+    CHECK(n > 1000);
+}
+
+/* ---- several threads */
+
+static void *enter_and_say(void *store)
+{
+    Activation a;
+    ErrorCode code = activation_enter(&a, store, false);
+    if (code == ERR_OK)
+        activation_leave(&a);
+    return (void *)(uintptr_t)code;
+}
+
+static ErrorCode elsewhere(Store *s)
+{
+    pthread_t t;
+    void *code;
+    CHECK(pthread_create(&t, NULL, enter_and_say, s) == 0);
+    pthread_join(t, &code);
+    return (ErrorCode)(uintptr_t)code;
+}
+
+static void another_thread_is_refused(void)
+{
+    Store *s = new_store();
+    Activation a;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    CHECK(elsewhere(s) == ERR_BUSY);
+    activation_leave(&a);
+    CHECK(elsewhere(s) == ERR_OK);
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    CHECK(limit_of(s) == (uintptr_t)a.base + s->limits.stack);
+    activation_leave(&a);
+    store_unref(s);
+}
+
+static void *stay_a_while(void *store)
+{
+    Activation a;
+    CHECK(activation_enter(&a, store, false) == ERR_OK);
+    atomic_fetch_add(&asked, 1);
+    usleep(50000);
+    activation_leave(&a);
+    return NULL;
+}
+
+static void waiting_ends_when_the_owner_leaves(void)
+{
+    Store *s = new_store();
+    pthread_t t;
+    CHECK(store_wait(s, 0));
+    pthread_create(&t, NULL, stay_a_while, s);
+    while (!asked)
+        usleep(100);
+    uint64_t start = os_time_ns();
+    CHECK(!store_wait(s, 5000000));
+    uint64_t gone = os_time_ns() - start;
+    CHECK(gone >= 5000000 && gone < 40000000);
+    CHECK(store_wait(s, UINT64_MAX));
+    CHECK(os_time_ns() - start < 2000000000);
+    pthread_join(t, NULL);
+    store_unref(s);
+}
+
+/* A loop as guest code has it: looks at the limit at each turn. */
+static ErrorCode spin(Store *s, uint64_t ns)
+{
+    Activation a;
+    ErrorCode code = activation_enter(&a, s, true);
+    if (code != ERR_OK)
+        return code;
+    uint64_t end = os_time_ns() + ns;
+    while (code == ERR_OK && os_time_ns() < end)
+        if (store_interrupted(s))
+            code = activation_check(&a, a.base);
+    activation_leave(&a);
+    return code;
+}
+
+static int n_threads(void)
+{
+    char line[200];
+    int n = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "Threads: %d", &n) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+static int threads_at_rest;
+
+static bool ticker_ends(void)
+{
+    for (int i = 0; i < 100 && n_threads() > threads_at_rest; i++)
+        usleep(10000);
+    return n_threads() == threads_at_rest && !atomic_load(&tick_running);
+}
+
+static void ticks_come_while_a_long_call_runs(void)
+{
+    Store *s = new_store();
+    s->tick_ns = 5000000;
+    CHECK(spin(s, 200000000) == ERR_OK);
+    CHECK(asked >= 10 && asked <= 45);
+    CHECK(n_threads() == threads_at_rest + 1);
+    CHECK(ticker_ends());
+    answer = ERR_HOST;
+    CHECK(spin(s, 2000000000) == ERR_HOST);
+    CHECK(ticker_ends());
+    store_unref(s);
+}
+
+static void short_calls_and_stores_without_ticks_start_no_thread(void)
+{
+    Store *s = new_store();
+    CHECK(spin(s, 20000000) == ERR_OK && asked == 0);
+    s->tick_ns = 5000000;
+    Activation a;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    activation_leave(&a);
+    CHECK(n_threads() == threads_at_rest);
+    store_unref(s);
+}
+
+static void a_nested_long_call_has_its_own_ticks(void)
+{
+    Store *s = new_store(), *inner = new_store();
+    s->tick_ns = inner->tick_ns = 3000000;
+    Activation a;
+    CHECK(activation_enter(&a, s, true) == ERR_OK);
+    asked = 0;
+    CHECK(spin(inner, 60000000) == ERR_OK);
+    CHECK(asked >= 3);
+    asked = 0;
+    for (int i = 0; i < 200 && !store_interrupted(s); i++)
+        usleep(1000);
+    CHECK(store_interrupted(s));
+    activation_leave(&a);
+    CHECK(!atomic_load(&a.thread->ticking));
+    CHECK(ticker_ends());
+    store_unref(s);
+    store_unref(inner);
+}
+
+/* Stores come and go under the ticker, in several threads. */
+static void *churn(void *env)
+{
+    (void)env;
+    for (int i = 0; i < 3000; i++) {
+        Store *s = store_new(NULL);
+        s->interrupt = handler;
+        s->tick_ns = 100000;
+        for (int k = 0; k < 3; k++)
+            CHECK(spin(s, 20000) == ERR_OK);
+        store_unref(s);
+        if (i % 500 == 0)
+            usleep(130000); /* the ticker may end */
+    }
+    return NULL;
+}
+
+static void ticks_touch_no_freed_store(void)
+{
+    pthread_t t[4];
+    for (int i = 0; i < 4; i++)
+        pthread_create(&t[i], NULL, churn, NULL);
+    for (int i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+    CHECK(asked > 0);
+    CHECK(ticker_ends());
+}
+
+static Store *contended;
+static long long counter; /* owned with the store */
+
+static void *contend(void *env)
+{
+    (void)env;
+    for (int i = 0; i < 20000;) {
+        Activation a;
+        if (activation_enter(&a, contended, i % 16 == 0) != ERR_OK) {
+            store_wait(contended, 1000000);
+            continue;
+        }
+        counter++;
+        if (store_interrupted(contended))
+            CHECK(activation_check(&a, a.base) == ERR_OK);
+        activation_leave(&a);
+        i++;
+    }
+    return NULL;
+}
+
+static void the_store_is_a_lock(void)
+{
+    contended = new_store();
+    contended->tick_ns = 500000;
+    pthread_t t[4];
+    for (int i = 0; i < 4; i++)
+        pthread_create(&t[i], NULL, contend, NULL);
+    for (int i = 0; i < 200; i++) {
+        store_interrupt(contended);
+        usleep(100);
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+    CHECK(counter == 80000);
+    CHECK(ticker_ends());
+    store_unref(contended);
+}
+
+/* References are dropped while another thread collects. */
+static _Atomic bool stop;
+static void *drop_references(void *env)
+{
+    Root **roots = env;
+    for (int i = 0; i < 20000; i++) {
+        root_free(roots[i]);
+        if (i % 100 == 0)
+            usleep(100);
+    }
+    stop = true;
+    return NULL;
+}
+
+static void references_are_dropped_from_other_threads(void)
+{
+    enum { N = 20000 };
+    static Root *roots[N];
+    static Entity *entities[N / 10];
+    Store *s = new_store();
+    for (int i = 0; i < N; i++)
+        roots[i] = root_new(s, T_EXTERNREF, heap_host(s, &roots[i]));
+    for (int i = 0; i < N / 10; i++)
+        entities[i] = &global_new(s, T_I64, true, NULL)->e;
+    pthread_t t;
+    stop = false;
+    pthread_create(&t, NULL, drop_references, roots);
+    Activation a;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    while (!stop) {
+        for (int i = 0; i < 100; i++)
+            heap_host(s, "x");
+        store_collect(s);
+    }
+    activation_leave(&a);
+    pthread_join(t, NULL);
+    for (int i = 0; i < N / 10; i++)
+        entity_unref(entities[i]);
+    CHECK(s->n_entities < N / 10);
+    store_collect(s);
+    CHECK(s->n_entities == 0 && !s->roots && s->refs == 1);
+    CHECK(heap_bytes(s) == 0);
+    store_unref(s);
+}
+
+/* ---- fork */
+
+static void a_child_of_fork_ticks_and_runs(void)
+{
+    Store *s = new_store();
+    s->tick_ns = 3000000;
+    Activation a;
+    CHECK(activation_enter(&a, s, true) == ERR_OK); /* forks inside a call */
+    pid_t child = fork();
+    if (child == 0) {
+        bool ok = false;
+        for (int i = 0; i < 300 && !ok; i++) {
+            usleep(1000);
+            ok = store_interrupted(s);
+        }
+        activation_leave(&a);
+        ok = ok && spin(s, 30000000) == ERR_OK && asked >= 2;
+        ok = ok && elsewhere(s) == ERR_OK;
+        _exit(ok ? 0 : 1);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    for (int i = 0; i < 300 && !store_interrupted(s); i++)
+        usleep(1000);
+    CHECK(store_interrupted(s)); /* the parent's ticks go on, too */
+    activation_leave(&a);
+    CHECK(ticker_ends());
+    store_unref(s);
+}
+
+static void *spin_long(void *store)
+{
+    return (void *)(uintptr_t)spin(store, 400000000);
+}
+
+static void forks_among_running_threads_do_no_harm(void)
+{
+    Store *s[3];
+    pthread_t t[3];
+    for (int i = 0; i < 3; i++) {
+        s[i] = new_store();
+        s[i]->tick_ns = 1000000;
+        pthread_create(&t[i], NULL, spin_long, s[i]);
+    }
+    for (int i = 0; i < 30; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            Store *fresh = new_store();
+            fresh->tick_ns = 1000000;
+            bool ok = spin(fresh, 10000000) == ERR_OK;
+            Activation a; /* its thread is gone, and was inside */
+            ErrorCode code = activation_enter(&a, s[i % 3], false);
+            ok = ok && (code == ERR_BUSY || code == ERR_OK);
+            _exit(ok ? 0 : 1);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        void *code;
+        pthread_join(t[i], &code);
+        CHECK(code == NULL);
+        store_unref(s[i]);
+    }
+    CHECK(ticker_ends());
+}
+
+/* ---- a library that switches C stacks */
+
+static void leaving_out_of_order_is_noticed(void)
+{
+    Store *s = new_store();
+    Activation a, b, c;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    CHECK(activation_enter(&b, s, false) == ERR_OK);
+    CHECK(!activation_is_innermost(&a));
+    activation_leave(&a);
+    CHECK(activation_is_innermost(&b) && s->depth == 1);
+    CHECK(activation_enter(&c, s, false) == ERR_OK && c.base > b.base);
+    activation_leave(&c);
+    activation_leave(&b);
+    CHECK(s->depth == 0 && !b.thread->entry && !b.thread->top);
+    store_unref(s);
+}
+
+static void an_overwritten_record_is_never_used(void)
+{
+    Store *s = new_store();
+    Activation a, saved, b;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    uint64_t word = heap_host(s, "x");
+    s->n_recent = 0;
+    *a.base = word;
+    a.sp = a.base;
+    saved = a;
+    memset(&a, 0xee, sizeof a); /* another stack lies here now */
+    CHECK(activation_enter(&b, s, false) == ERR_BUSY);
+    store_collect(s); /* frees nothing: the stack's end is not known */
+    CHECK(heap_bytes(s) == 16 && word_object(word)->id == TYPE_ID_EXTERN);
+    a = saved;
+    CHECK(activation_enter(&b, s, false) == ERR_OK);
+    activation_leave(&b);
+    activation_leave(&a);
+    store_unref(s);
+}
+
+static ucontext_t here, there;
+static Store *on_other_stack;
+static void enter_there(void)
+{
+    Activation a;
+    CHECK(activation_enter(&a, on_other_stack, false) == ERR_OK);
+    activation_leave(&a);
+}
+
+static void stacks_of_others_making_are_entered(void)
+{
+    static _Alignas(16) char stack[256 << 10];
+    on_other_stack = new_store();
+    getcontext(&there);
+    there.uc_stack.ss_sp = stack;
+    there.uc_stack.ss_size = sizeof stack;
+    there.uc_link = &here;
+    makecontext(&there, enter_there, 0);
+    swapcontext(&here, &there);
+    store_unref(on_other_stack);
+}
+
+/* ---- releases */
+
+static int released;
+static void enter_again(void *env, void *host)
+{
+    Store *s = env;
+    Activation a;
+    (void)host;
+    released++;
+    CHECK(s->depth == 1 && activation_enter(&a, s, false) == ERR_OK);
+    for (int i = 0; i < 10; i++)
+        heap_host(s, "more");
+    store_collect(s); /* waits */
+    activation_leave(&a);
+}
+
+static void releases_run_at_the_outermost_exit(void)
+{
+    Store *s = new_store();
+    s->release = enter_again;
+    s->host_env = s;
+    Activation a, b;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    heap_host(s, "x");
+    s->n_recent = 0;
+    CHECK(activation_enter(&b, s, false) == ERR_OK);
+    store_collect(s);
+    CHECK(s->n_releases == 1);
+    activation_leave(&b);
+    CHECK(released == 0);
+    activation_leave(&a);
+    CHECK(released == 1 && s->n_releases == 0 && heap_bytes(s) == 160);
+    s->release = NULL;
+    store_unref(s);
+}
+
+static void speed_of_entering(void)
+{
+    Store *s = new_store();
+    enum { N = 20000000 };
+    Activation a;
+    uint64_t start = os_time_ns();
+    for (int i = 0; i < N; i++) {
+        activation_enter(&a, s, false);
+        activation_leave(&a);
+    }
+    double plain = (double)(os_time_ns() - start) / N;
+    s->tick_ns = 5000000;
+    start = os_time_ns();
+    for (int i = 0; i < N; i++) {
+        activation_enter(&a, s, true);
+        activation_leave(&a);
+    }
+    double ticking = (double)(os_time_ns() - start) / N;
+    Activation outer;
+    activation_enter(&outer, s, false);
+    start = os_time_ns();
+    for (int i = 0; i < N; i++) {
+        activation_enter(&a, s, false);
+        activation_leave(&a);
+    }
+    double nested = (double)(os_time_ns() - start) / N;
+    activation_leave(&outer);
+    printf("   enter and leave: %.1f ns; ticking %.1f ns; nested %.1f ns\n",
+           plain, ticking, nested);
+    store_unref(s);
+}
+
+int main(void)
+{
+    Store *s = store_new(NULL);
+    elsewhere(s); /* a sanitizer's own thread starts with the first */
+    store_unref(s);
+    usleep(50000);
+    threads_at_rest = n_threads();
+    RUN(entries_nest);
+    RUN(an_interrupt_is_asked_about_once);
+    RUN(an_interrupt_before_the_call_waits_for_it);
+    RUN(overflow_is_told_from_an_interrupt);
+    RUN(the_guest_stack_ends_in_an_error);
+    RUN(the_native_stack_ends_in_an_error);
+    RUN(another_thread_is_refused);
+    RUN(waiting_ends_when_the_owner_leaves);
+    RUN(short_calls_and_stores_without_ticks_start_no_thread);
+    RUN(ticks_come_while_a_long_call_runs);
+    RUN(a_nested_long_call_has_its_own_ticks);
+    RUN(ticks_touch_no_freed_store);
+    RUN(the_store_is_a_lock);
+    RUN(references_are_dropped_from_other_threads);
+    RUN(leaving_out_of_order_is_noticed);
+    RUN(an_overwritten_record_is_never_used);
+    RUN(stacks_of_others_making_are_entered);
+    RUN(releases_run_at_the_outermost_exit);
+    RUN(a_child_of_fork_ticks_and_runs);
+    RUN(forks_among_running_threads_do_no_harm);
+    RUN(speed_of_entering);
+    return 0;
+}
