@@ -18,14 +18,13 @@ from ._core import (
     Config,
     Diagnostic,
     Error,
-    Exception,
     Exit,
     Export,
     Exports,
     Frame,
     Func,
-    FuncType,
     Function,
+    FuncType,
     Global,
     GlobalType,
     Import,
@@ -49,6 +48,9 @@ from ._core import (
     features,
     instantiate,
     timeout,
+)
+from ._core import (
+    Exception as Exception,
 )
 
 # Exception is left out: `from chiasm import *` must not hide Python's own.

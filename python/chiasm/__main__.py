@@ -1,11 +1,13 @@
 """`python -m chiasm` is the command `chiasm`."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import sys
 
 
-def main():
+def main() -> int:
     """Run the command in place of this process."""
     command = shutil.which("chiasm")
     if command is None or _is_this(command):
@@ -14,7 +16,7 @@ def main():
     os.execv(command, ["chiasm", *sys.argv[1:]])
 
 
-def _is_this(command):
+def _is_this(command: str) -> bool:
     """Tell a script that only runs this package from the command itself."""
     with open(command, "rb") as file:
         return file.read(2) == b"#!"

@@ -1,9 +1,13 @@
 """How a Module looks in a notebook: its interface and a map of its sizes."""
 
+from __future__ import annotations
+
 from html import escape
 
+from ._core import Module
 
-def module(m):
+
+def module(m: Module) -> str:
     """Write HTML for a module."""
     name = "WebAssembly module" if m.name is None else m.name
     size = len(m.to_bytes())
@@ -11,7 +15,7 @@ def module(m):
     return "".join(parts) + "</div>"
 
 
-def _interface(m):
+def _interface(m: Module) -> str:
     rows = [("import", f"{i.module}.{i.name}", i.type) for i in m.imports]
     rows += [("export", e.name, e.type) for e in m.exports]
     cells = "".join(
@@ -22,7 +26,7 @@ def _interface(m):
     return f"<table>{cells}</table>" if rows else ""
 
 
-def _sizes(m, size, most=20):
+def _sizes(m: Module, size: int, most: int = 20) -> str:
     """Draw the largest functions as bars in proportion to their sizes."""
     functions = sorted((f for f in m.functions if not f.imported), key=lambda f: -f.size)[:most]
     bars = "".join(

@@ -1,9 +1,21 @@
 """The text of a LinkError: all problems, nearest names, and a stub to start from."""
 
+from __future__ import annotations
+
 import builtins
 import keyword
+from collections.abc import Iterable, Sequence
 
-from ._core import FuncType, GlobalType, LinkError, MemoryType, TableType
+from ._core import (
+    FuncType,
+    GlobalType,
+    Import,
+    LinkError,
+    MemoryType,
+    Module,
+    TableType,
+    TagType,
+)
 
 _PYTHON = {"i32": "int", "i64": "int", "f32": "float", "f64": "float", "v128": "bytes"}
 
@@ -25,30 +37,37 @@ class Problem:
 
     __slots__ = ("message", "module", "name", "nearest", "wanted")
 
-    def __init__(self, module, name, wanted, message, nearest=()):
+    def __init__(
+        self,
+        module: str,
+        name: str,
+        wanted: FuncType | MemoryType | TableType | GlobalType | TagType,
+        message: str,
+        nearest: Iterable[str] = (),
+    ) -> None:
         self.module = module
         self.name = name
         self.wanted = wanted
         self.message = message
         self.nearest = tuple(nearest)
 
-    def __str__(self):
+    def __str__(self) -> str:
         text = f"{self.module}.{self.name}: {self.message}"
         if self.nearest:
             text += "; nearest: " + ", ".join(self.nearest)
         return text
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Problem {self}>"
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return Problem, (self.module, self.name, self.wanted, self.message, self.nearest)
 
 
-def error(module, found):
+def error(module: Module, found: Iterable[tuple[int, str, str | None, object]]) -> LinkError:
     """Make the LinkError of (index, what, detail, provider) records."""
     imports = module.imports
-    problems = tuple(_problem(imports[i], *rest) for i, *rest in found)
+    problems = tuple(_problem(imports[i], what, detail, of) for i, what, detail, of in found)
     n = len(problems)
     lines = [f"{n} import{'s' if n > 1 else ''} of {_called(module)} cannot be linked"]
     lines += [f"  {problem}" for problem in problems]
@@ -60,11 +79,11 @@ def error(module, found):
     return result
 
 
-def _called(module):
+def _called(module: Module) -> str:
     return "the module" if module.name is None else repr(module.name)
 
 
-def _problem(wanted, what, detail, provider):
+def _problem(wanted: Import, what: str, detail: str | None, provider: object) -> Problem:
     module, name, kind = wanted.module, wanted.name, wanted.type
     if what == "module":
         message = f"missing, there is no module {module!r}; wanted {kind}"
@@ -74,10 +93,10 @@ def _problem(wanted, what, detail, provider):
         return Problem(module, name, kind, message, nearest(name, _names(provider)))
     if what == "value":
         return Problem(module, name, kind, f"{detail}; wanted {kind}")
-    return Problem(module, name, kind, detail)
+    return Problem(module, name, kind, str(detail))
 
 
-def _names(provider):
+def _names(provider: object) -> list[str]:
     """List what a provider has to offer."""
     if provider is None:
         return []
@@ -91,14 +110,14 @@ def _names(provider):
 # ---------------------------------------------------------------- nearest names
 
 
-def nearest(name, names, most=3):
+def nearest(name: str, names: Iterable[str], most: int = 3) -> list[str]:
     """Return the names that look like the one asked for, nearest first."""
     limit = max(1, len(name) // 3)
     scored = ((distance(name.lower(), other.lower(), limit), other) for other in names)
-    return [other for d, other in sorted(scored) if d <= limit][:most]
+    return [other for d, other in sorted(scored) if d <= limit and d < len(other)][:most]
 
 
-def distance(a, b, limit):
+def distance(a: str, b: str, limit: int) -> int:
     """Count the edits between two strings; more than `limit` if they are that many."""
     if abs(len(a) - len(b)) > limit:
         return limit + 1
@@ -110,7 +129,7 @@ def distance(a, b, limit):
     return row[-1]
 
 
-def no_export(module, name):
+def no_export(module: Module, name: str) -> str:
     """Say that a module has no such export."""
     near = nearest(name, [export.name for export in module.exports])
     hint = "; did you mean " + " or ".join(map(repr, near)) + "?" if near else ""
@@ -120,13 +139,14 @@ def no_export(module, name):
 # ------------------------------------------------------------------------- stubs
 
 
-def stub(problems):
+def stub(problems: Sequence[Problem]) -> list[str]:
     """Write Python lines that define what is missing."""
-    functions, modules = [], {}
+    functions: list[str] = []
+    modules: dict[str, dict[str, str]] = {}
     for p in problems:
         value = _value(p, functions)
         modules.setdefault(p.module, {})[p.name] = value
-    lines = functions + ["imports = {"]
+    lines = [*functions, "imports = {"]
     for module, names in modules.items():
         lines.append(f"    {module!r}: {{")
         lines += [f"        {name!r}: {value}," for name, value in names.items()]
@@ -134,7 +154,7 @@ def stub(problems):
     return [*lines, "}"]
 
 
-def _value(problem, functions):
+def _value(problem: Problem, functions: list[str]) -> str:
     kind = problem.wanted
     if isinstance(kind, FuncType):
         name = _identifier(problem)
@@ -152,13 +172,13 @@ def _value(problem, functions):
     return f"chiasm.Tag({list(kind.params)!r})"
 
 
-def _identifier(problem):
+def _identifier(problem: Problem) -> str:
     text = "".join(c if c.isalnum() else "_" for c in f"{problem.module}_{problem.name}")
     text = text.lstrip("_0123456789") or "function"
     return text + "_" if keyword.iskeyword(text) else text
 
 
-def _signature(kind):
+def _signature(kind: FuncType) -> str:
     params = ", ".join(f"p{i}: {_PYTHON.get(t, 'object')}" for i, t in enumerate(kind.params))
     results = [_PYTHON.get(t, "object") for t in kind.results]
     if not results:

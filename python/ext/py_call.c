@@ -126,8 +126,7 @@ static PyObject *tuple_of_numbers(const Signature *sig, const uint64_t *slots)
     return tuple;
 }
 
-static inline PyObject *numbers_out(const Signature *sig,
-                                    const uint64_t *slots)
+static inline PyObject *numbers_out(const Signature *sig, const uint64_t *slots)
 {
     if (sig->n_results == 1)
         return value_number_out(sig->kinds[sig->n_params], slots);
@@ -140,8 +139,7 @@ static inline PyObject *run_numbers(FuncObject *f, uint64_t *slots)
 {
     chi_error err;
     chi_code code = run(f, slots, &err);
-    if (UNLIKELY(code != CHI_OK)
-        && run_again(f, code, slots, &err) != CHI_OK)
+    if (UNLIKELY(code != CHI_OK) && run_again(f, code, slots, &err) != CHI_OK)
         return NULL;
     PyObject *result = numbers_out(f->signature, slots);
     py_store_settle(py_entity_store((PyObject *)f));
@@ -149,21 +147,21 @@ static inline PyObject *run_numbers(FuncObject *f, uint64_t *slots)
 }
 
 /* One entry per kind.  CONVERT: (value, slot) -> ValueResult. */
-#define ENTRY(NAME, CONVERT)                                                  \
-    static PyObject *NAME(PyObject *self, PyObject *const *args,              \
-                          size_t nargsf, PyObject *keywords)                  \
-    {                                                                         \
-        FuncObject *f = (FuncObject *)self;                                   \
-        Py_ssize_t n = PyVectorcall_NARGS(nargsf);                            \
-        uint64_t slots[FAST_SLOTS];                                           \
-        if (is_wrong_call(f, n, keywords))                                    \
-            return wrong_call(f, n, keywords);                                \
-        for (Py_ssize_t i = 0; i < n; i++) {                                  \
-            ValueResult why = CONVERT(args[i], &slots[i]);                    \
-            if (UNLIKELY(why))                                                \
-                return wrong_argument(f, (uint32_t)i, args[i], why);          \
-        }                                                                     \
-        return run_numbers(f, slots);                                         \
+#define ENTRY(NAME, CONVERT)                                                   \
+    static PyObject *NAME(PyObject *self, PyObject *const *args,               \
+                          size_t nargsf, PyObject *keywords)                   \
+    {                                                                          \
+        FuncObject *f = (FuncObject *)self;                                    \
+        Py_ssize_t n = PyVectorcall_NARGS(nargsf);                             \
+        uint64_t slots[FAST_SLOTS];                                            \
+        if (is_wrong_call(f, n, keywords))                                     \
+            return wrong_call(f, n, keywords);                                 \
+        for (Py_ssize_t i = 0; i < n; i++) {                                   \
+            ValueResult why = CONVERT(args[i], &slots[i]);                     \
+            if (UNLIKELY(why))                                                 \
+                return wrong_argument(f, (uint32_t)i, args[i], why);           \
+        }                                                                      \
+        return run_numbers(f, slots);                                          \
     }
 #define MIXED(v, slot) value_number(f->signature->kinds[i], v, slot)
 

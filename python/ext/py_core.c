@@ -92,20 +92,21 @@ static PyObject *ops(PyObject *module, PyObject *unused)
     return proxy;
 }
 
-PyDoc_STRVAR(instantiate_doc,
-"instantiate($module, /, source, imports=None, *, wasi=None, tier='auto', "
-"limits=None, config=None, store=None, gil=None, name=None)\n--\n\n"
-"Link a module with its imports and start it: an `Instance`.\n"
-"\n"
-"See `Instance` for the parameters, errors and an example.");
+PyDoc_STRVAR(
+    instantiate_doc,
+    "instantiate($module, /, source, imports=None, *, wasi=None, tier='auto', "
+    "limits=None, config=None, store=None, gil=None, name=None)\n--\n\n"
+    "Link a module with its imports and start it: an `Instance`.\n"
+    "\n"
+    "See `Instance` for the parameters, errors and an example.");
 PyDoc_STRVAR(features_doc,
-"features($module, /)\n--\n\n"
-"What this build can do.\n"
-"\n"
-"Returns\n"
-"-------\n"
-"dict\n"
-"    ``version``, the names of all ``features`` and ``tiers``.");
+             "features($module, /)\n--\n\n"
+             "What this build can do.\n"
+             "\n"
+             "Returns\n"
+             "-------\n"
+             "dict\n"
+             "    ``version``, the names of all ``features`` and ``tiers``.");
 
 static PyMethodDef functions[] = {
     {"instantiate", PY_METHOD(instantiate), METH_VARARGS | METH_KEYWORDS,
@@ -140,8 +141,8 @@ static int add_types(State *st, PyObject *module)
 #undef X
     };
     for (int i = 0; i < TYPE_COUNT; i++) {
-        st->types[i] = (PyTypeObject *)PyType_FromModuleAndSpec(
-            module, specs[i], NULL);
+        st->types[i] =
+            (PyTypeObject *)PyType_FromModuleAndSpec(module, specs[i], NULL);
         if (!st->types[i]
             || PyModule_AddObjectRef(module, strchr(specs[i]->name, '.') + 1,
                                      (PyObject *)st->types[i])

@@ -9,8 +9,7 @@
 #include "py_values.h"
 
 typedef struct {
-    PyObject_HEAD
-    StoreObject *store;
+    PyObject_HEAD StoreObject *store;
     PyObject *weakrefs;
     chi_extern x;
 } EntityObject;
@@ -59,11 +58,9 @@ static inline StoreObject *py_entity_store(PyObject *self)
 /* A StoreObject for something that Python makes: its own. */
 StoreObject *py_entity_private_store(State *st);
 
-#define ENTITY_WEAKREFS                                                       \
-    {                                                                         \
-        "__weaklistoffset__", T_PYSSIZET, offsetof(EntityObject, weakrefs),   \
-            READONLY, NULL                                                    \
-    }
+#define ENTITY_WEAKREFS                                                        \
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(EntityObject, weakrefs),       \
+     READONLY, NULL}
 
 /* py_func.c: completes a FuncObject whose entity is set. */
 int py_func_set_up(FuncObject *f, const Origin *o);

@@ -9,17 +9,23 @@ typedef struct {
     ErrorTag tag;
     const char *name; /* with the package */
     const char *doc;
-    ErrorTag base; /* itself: none of ours */
-    PyObject **more; /* a base of Python's, or NULL */
-    const char *attributes[4]; /* None, unless set */
+    ErrorTag base;             /* itself: none of ours */
+    PyObject **more;           /* a base of Python's, or NULL */
+    const char *attributes[4]; /* ".x": None unless set, "=x": "", "*x": () */
 } ErrorClass;
 
 static int add_attributes(PyObject *dict, const ErrorClass *c)
 {
-    for (int i = 0; i < 4 && c->attributes[i]; i++)
-        if (PyDict_SetItemString(dict, c->attributes[i], Py_None) < 0)
-            return -1;
-    return 0;
+    int result = 0;
+    for (int i = 0; !result && i < 4 && c->attributes[i]; i++) {
+        const char *name = c->attributes[i];
+        PyObject *value = *name == '='   ? PyUnicode_FromString("")
+                          : *name == '*' ? PyTuple_New(0)
+                                         : Py_NewRef(Py_None);
+        result = value ? PyDict_SetItemString(dict, name + 1, value) : -1;
+        Py_XDECREF(value);
+    }
+    return result;
 }
 
 static PyObject *bases_of(State *st, const ErrorClass *c)
@@ -41,8 +47,7 @@ static PyObject *make_class(State *st, const ErrorClass *c)
     return result;
 }
 
-static int add_class(State *st, PyObject *module, ErrorTag tag,
-                     PyObject *class)
+static int add_class(State *st, PyObject *module, ErrorTag tag, PyObject *class)
 {
     if (!class)
         return -1;
@@ -55,26 +60,54 @@ static int add_class(State *st, PyObject *module, ErrorTag tag,
 int py_errors_init(State *st, PyObject *module)
 {
     const ErrorClass classes[] = {
-        {ERROR_ERROR, "chiasm.Error", "The base of all of Chiasm's errors.",
-         ERROR_ERROR, &PyExc_Exception, {NULL}},
-        {ERROR_COMPILE, "chiasm.CompileError",
+        {ERROR_ERROR,
+         "chiasm.Error",
+         "The base of all of Chiasm's errors.",
+         ERROR_ERROR,
+         &PyExc_Exception,
+         {NULL}},
+        {ERROR_COMPILE,
+         "chiasm.CompileError",
          "A module, or Python source, that is malformed or invalid.",
-         ERROR_ERROR, &PyExc_SyntaxError, {"byte_offset", "function", NULL}},
-        {ERROR_LINK, "chiasm.LinkError",
+         ERROR_ERROR,
+         &PyExc_SyntaxError,
+         {".byte_offset", ".function", NULL}},
+        {ERROR_LINK,
+         "chiasm.LinkError",
          "Imports that are missing or do not fit; `problems` has them all.",
-         ERROR_ERROR, &PyExc_ImportError, {"problems", NULL}},
-        {ERROR_TRAP, "chiasm.Trap",
-         "The guest did what the specification ends it for.", ERROR_ERROR,
-         &PyExc_RuntimeError, {"code", "frames", NULL}},
-        {ERROR_STACK_OVERFLOW, "chiasm.StackOverflow",
-         "The guest's calls nest too deeply.", ERROR_TRAP,
-         &PyExc_RecursionError, {NULL}},
-        {ERROR_OUT_OF_FUEL, "chiasm.OutOfFuel",
-         "The store's fuel is used up.", ERROR_TRAP, NULL, {NULL}},
-        {ERROR_CANCELLED, "chiasm.Cancelled",
-         "Another thread called cancel().", ERROR_ERROR, NULL, {NULL}},
-        {ERROR_EXIT, "chiasm.Exit", "The guest ended itself by proc_exit.",
-         ERROR_ERROR, NULL, {"code", NULL}},
+         ERROR_ERROR,
+         &PyExc_ImportError,
+         {"*problems", NULL}},
+        {ERROR_TRAP,
+         "chiasm.Trap",
+         "The guest did what the specification ends it for.",
+         ERROR_ERROR,
+         &PyExc_RuntimeError,
+         {"=code", "*frames", NULL}},
+        {ERROR_STACK_OVERFLOW,
+         "chiasm.StackOverflow",
+         "The guest's calls nest too deeply.",
+         ERROR_TRAP,
+         &PyExc_RecursionError,
+         {NULL}},
+        {ERROR_OUT_OF_FUEL,
+         "chiasm.OutOfFuel",
+         "The store's fuel is used up.",
+         ERROR_TRAP,
+         NULL,
+         {NULL}},
+        {ERROR_CANCELLED,
+         "chiasm.Cancelled",
+         "Another thread called cancel().",
+         ERROR_ERROR,
+         NULL,
+         {NULL}},
+        {ERROR_EXIT,
+         "chiasm.Exit",
+         "The guest ended itself by proc_exit.",
+         ERROR_ERROR,
+         NULL,
+         {".code", NULL}},
     };
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         if (add_class(st, module, classes[i].tag, make_class(st, &classes[i]))
@@ -187,8 +220,8 @@ static PyObject *error_in_bytes(PyObject *class, const chi_error *err,
 }
 
 PyObject *py_error_raise_compile(State *st, const chi_error *err,
-                                 PyObject *file, const char *source,
-                                 size_t len, bool is_text)
+                                 PyObject *file, const char *source, size_t len,
+                                 bool is_text)
 {
     PyObject *class = st->errors[ERROR_COMPILE], *e;
     if (class_of(st, err->code) != class)
@@ -201,8 +234,7 @@ PyObject *py_error_raise_compile(State *st, const chi_error *err,
         return NULL;
     if (set_number(e, "byte_offset", err->offset, err->offset != UINT64_MAX)
             == 0
-        && set_number(e, "function", err->function,
-                      err->function != UINT32_MAX)
+        && set_number(e, "function", err->function, err->function != UINT32_MAX)
                == 0)
         PyErr_SetObject(class, e);
     Py_DECREF(e);

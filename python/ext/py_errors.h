@@ -13,8 +13,8 @@ int py_errors_init(State *st, PyObject *module);
 PyObject *py_error_raise(State *st, const chi_error *err);
 /* CompileError with the place: `file` a str or NULL. */
 PyObject *py_error_raise_compile(State *st, const chi_error *err,
-                                 PyObject *file, const char *source,
-                                 size_t len, bool is_text);
+                                 PyObject *file, const char *source, size_t len,
+                                 bool is_text);
 /* What a call of the store's guest failed by, with its frames. */
 void py_error_raise_guest(StoreObject *s, chi_code code, const chi_error *err);
 /* For an error in a binary: two lines, the bytes around it and a caret. */

@@ -63,8 +63,7 @@ static PyObject *normal_args(const Signature *sig, PyObject *args)
     }
     PyObject *result = PyTuple_New(n);
     for (Py_ssize_t i = 0; result && i < n; i++) {
-        PyObject *v =
-            normal(sig, (uint32_t)i, PyTuple_GET_ITEM(args, i + 1));
+        PyObject *v = normal(sig, (uint32_t)i, PyTuple_GET_ITEM(args, i + 1));
         if (v)
             PyTuple_SET_ITEM(result, i, v);
         else
@@ -131,8 +130,8 @@ static bool is_strict(ValueKind kind, PyObject *v)
     }
 }
 
-static ValueResult args_in(StoreObject *s, const Signature *sig,
-                           PyObject *args, uint64_t *slots)
+static ValueResult args_in(StoreObject *s, const Signature *sig, PyObject *args,
+                           uint64_t *slots)
 {
     uint32_t failed;
     if (!PyTuple_Check(args)
@@ -212,11 +211,34 @@ chi_code py_exception_throw(StoreObject *s, PyObject *e)
     return CHI_HOST;
 }
 
+/* The Tag object of the store that is this tag, if there is one: borrowed. */
+static PyObject *known_tag(StoreObject *s, chi_extern x)
+{
+    for (size_t i = 0; i < s->wrappers.capacity; i++) {
+        const PointerEntry *e = &s->wrappers.entries[i];
+        if (e->key && py_is(s->state, e->value, TYPE_TAG)
+            && chi_extern_same(((EntityObject *)e->value)->x, x))
+            return e->value;
+    }
+    return NULL;
+}
+
+static PyObject *tag_of(StoreObject *s, uint64_t word)
+{
+    chi_extern x = {CHI_TAG, {.tag = chi_exn_tag(s->store, word)}};
+    if (!x.tag)
+        return PyErr_NoMemory();
+    PyObject *known = Py_XNewRef(known_tag(s, x));
+    if (!known)
+        return py_entity_adopt(s->state, TYPE_TAG, s, x);
+    chi_extern_free(x);
+    return known;
+}
+
 /* (tag, arguments ...) */
 static PyObject *constructor_args(StoreObject *s, uint64_t word)
 {
-    chi_extern x = {CHI_TAG, {.tag = chi_exn_tag(s->store, word)}};
-    PyObject *tag = py_entity_wrap(s, x);
+    PyObject *tag = tag_of(s, word);
     Signature *sig = tag ? signature_of(tag) : NULL;
     PyObject *args = sig ? PyTuple_New(sig->n_params + 1) : NULL;
     if (args) {
@@ -333,25 +355,26 @@ static PyGetSetDef getset[] = {
 
 static PyMethodDef methods[] = {{"__reduce__", reduce, METH_NOARGS, NULL}, {0}};
 
-PyDoc_STRVAR(doc,
-"Exception(tag, *args)\n--\n\n"
-"A WebAssembly exception, on its way through Python.\n"
-"\n"
-"Raised when a `throw` leaves the guest; raised by a host function, it goes\n"
-"into the guest, which may catch it by its tag.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"tag : Tag\n"
-"    What kind of exception it is.\n"
-"*args\n"
-"    One value for each parameter of the tag.\n");
+PyDoc_STRVAR(
+    doc,
+    "Exception(tag, /, *args)\n--\n\n"
+    "A WebAssembly exception, on its way through Python.\n"
+    "\n"
+    "Raised when a `throw` leaves the guest; raised by a host function, it goes\n"
+    "into the guest, which may catch it by its tag.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "tag : Tag\n"
+    "    What kind of exception it is.\n"
+    "*args\n"
+    "    One value for each parameter of the tag.\n");
 
 static PyType_Slot slots[] = {
-    {Py_tp_init, PY_SLOT(init)},       {Py_tp_traverse, PY_SLOT(traverse)},
-    {Py_tp_clear, PY_SLOT(clear)},     {Py_tp_dealloc, PY_SLOT(dealloc)},
-    {Py_tp_getset, getset},            {Py_tp_methods, methods},
-    {Py_tp_doc, (void *)doc},          {0, NULL}};
+    {Py_tp_init, PY_SLOT(init)},   {Py_tp_traverse, PY_SLOT(traverse)},
+    {Py_tp_clear, PY_SLOT(clear)}, {Py_tp_dealloc, PY_SLOT(dealloc)},
+    {Py_tp_getset, getset},        {Py_tp_methods, methods},
+    {Py_tp_doc, (void *)doc},      {0, NULL}};
 
 PyTypeObject *py_exception_type(State *st, PyObject *module)
 {
@@ -359,8 +382,7 @@ PyTypeObject *py_exception_type(State *st, PyObject *module)
     PyType_Spec spec = {
         .name = "chiasm.Exception",
         .basicsize = (int)(base->tp_basicsize + (Py_ssize_t)sizeof(Fields)),
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE
-                 | Py_TPFLAGS_HAVE_GC,
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
         .slots = slots,
     };
     fields_offset = base->tp_basicsize;

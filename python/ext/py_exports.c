@@ -22,11 +22,10 @@ ExportsObject *py_exports_adopt(const LinkRequest *r, StoreObject *s,
     e->module = Py_NewRef((PyObject *)r->module);
     e->is_python = is_python;
     e->without_gil = r->gil == 0 || (r->gil < 0 && !is_python);
-    if (r->name != Py_None) {
+    if (r->name != Py_None)
         e->name = Py_NewRef(r->name);
-        if (py_map_set(&s->wrappers, instance, (PyObject *)e) < 0)
-            Py_CLEAR(e);
-    }
+    if (py_store_name_instance(s, instance, e->name) < 0)
+        Py_CLEAR(e);
     return e;
 }
 
@@ -53,8 +52,6 @@ static void dealloc(PyObject *self)
     ExportsObject *e = exports_of(self);
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (e->instance)
-        py_map_remove(&py_store_at(&e->store)->wrappers, e->instance, self);
     if (e->weakrefs)
         PyObject_ClearWeakRefs(self);
     clear(self);
@@ -165,8 +162,7 @@ static PyObject *item(PyObject *self, PyObject *name)
         return NULL;
     }
     int found = py_exports_get(exports_of(self), name, &value);
-    return found ? value
-                 : no_export(exports_of(self), name, PyExc_KeyError);
+    return found ? value : no_export(exports_of(self), name, PyExc_KeyError);
 }
 
 static Py_ssize_t length(PyObject *self) { return Py_SIZE(self); }
@@ -203,9 +199,8 @@ static PyObject *list_of(PyObject *self, PyObject *f(PyObject *, PyObject *))
     PyObject *list = index ? PyList_New(0) : NULL, *name, *number;
     Py_ssize_t at = 0;
     while (list && PyDict_Next(index, &at, &name, &number)) {
-        PyObject *value =
-            export_at(exports_of(self),
-                      (uint32_t)PyLong_AsUnsignedLong(number), name);
+        PyObject *value = export_at(
+            exports_of(self), (uint32_t)PyLong_AsUnsignedLong(number), name);
         PyObject *one = value ? f(name, value) : NULL;
         Py_XDECREF(value);
         if (!one || PyList_Append(list, one) < 0)
@@ -282,16 +277,17 @@ static PyMethodDef methods[] = {
     {"__dir__", dir, METH_NOARGS, NULL},
     {0}};
 
-static PyMemberDef members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(ExportsObject, weakrefs),
-     READONLY, NULL},
-    {0}};
+static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
+                                 offsetof(ExportsObject, weakrefs), READONLY,
+                                 NULL},
+                                {0}};
 
-PyDoc_STRVAR(doc,
-"What an instance gives: functions, memories, tables, globals and tags.\n"
-"\n"
-"By attribute, or by item: names that are no identifiers, begin with an\n"
-"underscore, or are those of methods are found by item only.\n");
+PyDoc_STRVAR(
+    doc,
+    "What an instance gives: functions, memories, tables, globals and tags.\n"
+    "\n"
+    "By attribute, or by item: names that are no identifiers, begin with an\n"
+    "underscore, or are those of methods are found by item only.\n");
 
 static PyType_Slot slots[] = {{Py_tp_dealloc, PY_SLOT(dealloc)},
                               {Py_tp_traverse, PY_SLOT(traverse)},
@@ -311,8 +307,7 @@ PyType_Spec py_exports_spec = {
     .name = "chiasm.Exports",
     .basicsize = sizeof(ExportsObject),
     .itemsize = sizeof(PyObject *),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_MAPPING
-             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_MAPPING | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = slots,
 };

@@ -22,38 +22,38 @@
 #include "py_map.h"
 
 /* The classes: enum tag, prefix of the file's spec. */
-#define PY_TYPES(X)                                                           \
-    X(STORE, py_store)                                                        \
-    X(MODULE, py_module)                                                      \
-    X(INSTANCE, py_instance)                                                  \
-    X(EXPORTS, py_exports)                                                    \
-    X(FUNC, py_func)                                                          \
-    X(MEMORY, py_memory)                                                      \
-    X(TABLE, py_table)                                                        \
-    X(GLOBAL, py_global)                                                      \
-    X(TAG, py_tag)                                                            \
-    X(STRUCT, py_struct)                                                      \
-    X(ARRAY, py_array)                                                        \
-    X(TIMEOUT, py_timeout)                                                    \
-    X(FUNC_TYPE, py_functype)                                                 \
-    X(MEMORY_TYPE, py_memorytype)                                             \
-    X(TABLE_TYPE, py_tabletype)                                               \
-    X(GLOBAL_TYPE, py_globaltype)                                             \
-    X(TAG_TYPE, py_tagtype)                                                   \
-    X(IMPORT, py_import)                                                      \
-    X(EXPORT, py_export)                                                      \
-    X(FUNCTION, py_function)                                                  \
-    X(FRAME, py_frame)                                                        \
-    X(DIAGNOSTIC, py_diagnostic)                                              \
-    X(LIMITS, py_limits)                                                      \
-    X(CONFIG, py_config)                                                      \
+#define PY_TYPES(X)                                                            \
+    X(STORE, py_store)                                                         \
+    X(MODULE, py_module)                                                       \
+    X(INSTANCE, py_instance)                                                   \
+    X(EXPORTS, py_exports)                                                     \
+    X(FUNC, py_func)                                                           \
+    X(MEMORY, py_memory)                                                       \
+    X(TABLE, py_table)                                                         \
+    X(GLOBAL, py_global)                                                       \
+    X(TAG, py_tag)                                                             \
+    X(STRUCT, py_struct)                                                       \
+    X(ARRAY, py_array)                                                         \
+    X(TIMEOUT, py_timeout)                                                     \
+    X(FUNC_TYPE, py_functype)                                                  \
+    X(MEMORY_TYPE, py_memorytype)                                              \
+    X(TABLE_TYPE, py_tabletype)                                                \
+    X(GLOBAL_TYPE, py_globaltype)                                              \
+    X(TAG_TYPE, py_tagtype)                                                    \
+    X(IMPORT, py_import)                                                       \
+    X(EXPORT, py_export)                                                       \
+    X(FUNCTION, py_function)                                                   \
+    X(FRAME, py_frame)                                                         \
+    X(DIAGNOSTIC, py_diagnostic)                                               \
+    X(LIMITS, py_limits)                                                       \
+    X(CONFIG, py_config)                                                       \
     X(OP, py_op)
 
 typedef enum {
 #define X(TAG, PREFIX) TYPE_##TAG,
     PY_TYPES(X)
 #undef X
-    TYPE_COUNT
+        TYPE_COUNT
 } TypeTag;
 
 #define X(TAG, PREFIX) extern PyType_Spec PREFIX##_spec;
@@ -75,29 +75,29 @@ typedef enum {
 } ErrorTag;
 
 /* Strings that are made once. */
-#define PY_STRINGS(X)                                                         \
-    X(i32)                                                                    \
-    X(i64)                                                                    \
-    X(f32)                                                                    \
-    X(f64)                                                                    \
-    X(v128)                                                                   \
-    X(funcref)                                                                \
-    X(externref)                                                              \
-    X(anyref)                                                                 \
-    X(keys)                                                                   \
-    X(values)                                                                 \
-    X(items)                                                                  \
-    X(read)                                                                   \
-    X(name)                                                                   \
-    X(code)                                                                   \
-    X(frames)                                                                 \
+#define PY_STRINGS(X)                                                          \
+    X(i32)                                                                     \
+    X(i64)                                                                     \
+    X(f32)                                                                     \
+    X(f64)                                                                     \
+    X(v128)                                                                    \
+    X(funcref)                                                                 \
+    X(externref)                                                               \
+    X(anyref)                                                                  \
+    X(keys)                                                                    \
+    X(values)                                                                  \
+    X(items)                                                                   \
+    X(read)                                                                    \
+    X(name)                                                                    \
+    X(code)                                                                    \
+    X(frames)                                                                  \
     X(timeout)
 
 typedef enum {
 #define X(NAME) STRING_##NAME,
     PY_STRINGS(X)
 #undef X
-    STRING_COUNT
+        STRING_COUNT
 } StringTag;
 
 typedef struct StoreObject StoreObject;
@@ -128,7 +128,7 @@ static inline bool py_is(const State *st, PyObject *o, TypeTag tag)
 
 /* For tables of methods: PyCFunction is what they all are called as. */
 #define PY_METHOD(f) ((PyCFunction)(void (*)(void))(f))
-#define PY_SLOT(f) ((void *)(uintptr_t)(f))
+#define PY_SLOT(f)   ((void *)(uintptr_t)(f))
 /* Names of keywords, which Python does not write to. */
 #define PY_NAMES(names) ((char **)(uintptr_t)(names))
 

@@ -32,9 +32,9 @@ int py_func_set_up(FuncObject *f, const Origin *o)
     f->without_gil = o->without_gil && chi_func_may_run_long(f->e.x.func);
     if (!instance)
         return 0;
-    f->module = o->module ? Py_NewRef(o->module)
-                          : py_module_wrap(f->state,
-                                           chi_instance_module(instance));
+    f->module = o->module
+                    ? Py_NewRef(o->module)
+                    : py_module_wrap(f->state, chi_instance_module(instance));
     return f->module ? 0 : -1;
 }
 
@@ -82,16 +82,16 @@ PyObject *py_func_place(FuncObject *f, uint32_t i)
         result = PyUnicode_FromFormat("%U(): argument %u (%U)", name,
                                       (unsigned)i + 1, parameter);
     else
-        result = PyUnicode_FromFormat("%U(): argument %u", name,
-                                      (unsigned)i + 1);
+        result =
+            PyUnicode_FromFormat("%U(): argument %u", name, (unsigned)i + 1);
     Py_XDECREF(parameter);
     return result;
 }
 
 /* ------------------------------------------------------------- construction */
 
-static chi_func *new_host(StoreObject *s, PyObject *callable,
-                          PyObject *type, PyObject *name)
+static chi_func *new_host(StoreObject *s, PyObject *callable, PyObject *type,
+                          PyObject *name)
 {
     Signature *sig = py_functype_signature(s->state, type);
     if (!sig)
@@ -131,13 +131,15 @@ static PyObject *new(PyTypeObject *class, PyObject *args, PyObject *kwargs)
     static const char *const names[] = {"callable", "type", "name", NULL};
     PyObject *callable, *type, *name = NULL;
     State *st = py_state_of(class);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!|$U:Func", PY_NAMES(names),
-                                     &callable, st->types[TYPE_FUNC_TYPE],
-                                     &type, &name))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!|$U:Func",
+                                     PY_NAMES(names), &callable,
+                                     st->types[TYPE_FUNC_TYPE], &type, &name))
         return NULL;
     if (!PyCallable_Check(callable)) {
-        PyErr_Format(PyExc_TypeError, "Func() argument 1 must be callable, "
-                     "not %s", Py_TYPE(callable)->tp_name);
+        PyErr_Format(PyExc_TypeError,
+                     "Func() argument 1 must be callable, "
+                     "not %s",
+                     Py_TYPE(callable)->tp_name);
         return NULL;
     }
     name = name ? Py_NewRef(name) : name_of_callable(callable);
@@ -279,48 +281,48 @@ static PyMethodDef methods[] = {
                "Apply it to arrays, element by element (not built yet).")},
     {0}};
 
-static PyMemberDef members[] = {
-    ENTITY_WEAKREFS,
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(FuncObject, call), READONLY,
-     NULL},
-    {0}};
+static PyMemberDef members[] = {ENTITY_WEAKREFS,
+                                {"__vectorcalloffset__", T_PYSSIZET,
+                                 offsetof(FuncObject, call), READONLY, NULL},
+                                {0}};
 
-PyDoc_STRVAR(doc,
-"Func(callable, type, *, name=None)\n--\n\n"
-"A WebAssembly function: called like a Python function.\n"
-"\n"
-"Exported functions are found in `Instance.exports`; the constructor makes a\n"
-"host function of any callable, to put into a table or to link. (Callables\n"
-"among the imports need no `Func`: the import has the type.)\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"callable : callable\n"
-"    Gets the arguments as Python values; its result is converted back.\n"
-"type : FuncType\n"
-"    The parameters and results.\n"
-"name : str, optional\n"
-"    To appear in messages; default: the callable's.\n"
-"\n"
-"Raises\n"
-"------\n"
-"TypeError, OverflowError\n"
-"    From a call: arguments of a wrong number, kind or range.\n"
-"Trap, Exception\n"
-"    From a call: what the guest failed by.\n"
-"\n"
-"Notes\n"
-"-----\n"
-"A function of a module that imports no Python code, and that may run long,\n"
-"runs without the GIL. An i32 takes integers from -2**31 to 2**32 - 1, an i64\n"
-"likewise; results are signed.\n"
-"\n"
-"Examples\n"
-"--------\n"
-">>> import chiasm\n"
-">>> twice = chiasm.Func(lambda n: 2 * n, chiasm.FuncType(['i32'], ['i32']))\n"
-">>> twice(21)\n"
-"42\n");
+PyDoc_STRVAR(
+    doc,
+    "Func(callable, type, *, name=None)\n--\n\n"
+    "A WebAssembly function: called like a Python function.\n"
+    "\n"
+    "Exported functions are found in `Instance.exports`; the constructor makes a\n"
+    "host function of any callable, to put into a table or to link. (Callables\n"
+    "among the imports need no `Func`: the import has the type.)\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "callable : callable\n"
+    "    Gets the arguments as Python values; its result is converted back.\n"
+    "type : FuncType\n"
+    "    The parameters and results.\n"
+    "name : str, optional\n"
+    "    To appear in messages; default: the callable's.\n"
+    "\n"
+    "Raises\n"
+    "------\n"
+    "TypeError, OverflowError\n"
+    "    From a call: arguments of a wrong number, kind or range.\n"
+    "Trap, Exception\n"
+    "    From a call: what the guest failed by.\n"
+    "\n"
+    "Notes\n"
+    "-----\n"
+    "A function of a module that imports no Python code, and that may run long,\n"
+    "runs without the GIL. An i32 takes integers from -2**31 to 2**32 - 1, an i64\n"
+    "likewise; results are signed.\n"
+    "\n"
+    "Examples\n"
+    "--------\n"
+    ">>> import chiasm\n"
+    ">>> twice = chiasm.Func(lambda n: 2 * n, chiasm.FuncType(['i32'], ['i32']))\n"
+    ">>> twice(21)\n"
+    "42\n");
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},
@@ -337,7 +339,7 @@ static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
 PyType_Spec py_func_spec = {
     .name = "chiasm.Func",
     .basicsize = sizeof(FuncObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_VECTORCALL,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = slots,
 };

@@ -13,8 +13,7 @@ static chi_externtype type_of(PyObject *self)
 }
 
 /* The value in slots; the default (zero, null) if it is not given. */
-static int value_in(StoreObject *s, chi_type type, PyObject *v,
-                    uint64_t *slots)
+static int value_in(StoreObject *s, chi_type type, PyObject *v, uint64_t *slots)
 {
     if (!v) {
         if (!chi_type_is_ref(type) || chi_type_is_nullable(type))
@@ -54,8 +53,9 @@ static PyObject *new(PyTypeObject *class, PyObject *args, PyObject *kwargs)
     int is_mutable = 0;
     chi_type t;
     State *st = py_state_of(class);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$p:Global", PY_NAMES(names), &type,
-                                     &value, &is_mutable))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$p:Global",
+                                     PY_NAMES(names), &type, &value,
+                                     &is_mutable))
         return NULL;
     if (py_is(st, type, TYPE_GLOBAL_TYPE)) {
         PyObject *m = PyObject_GetAttrString(type, "mutable");
@@ -120,26 +120,27 @@ static PyGetSetDef getset[] = {
     {0}};
 static PyMemberDef members[] = {ENTITY_WEAKREFS, {0}};
 
-PyDoc_STRVAR(doc,
-"Global(type, value=None, *, mutable=False)\n--\n\n"
-"A WebAssembly global.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"type : str or GlobalType\n"
-"    The value's type, as WAT spells it.\n"
-"value : optional\n"
-"    What it starts with; default 0, or None for references.\n"
-"mutable : bool\n"
-"    Whether it may be set; setting an immutable one is an AttributeError.\n"
-"\n"
-"Examples\n"
-"--------\n"
-">>> import chiasm\n"
-">>> g = chiasm.Global('i32', 41, mutable=True)\n"
-">>> g.value += 1\n"
-">>> g.value\n"
-"42\n");
+PyDoc_STRVAR(
+    doc,
+    "Global(type, value=None, *, mutable=False)\n--\n\n"
+    "A WebAssembly global.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "type : str or GlobalType\n"
+    "    The value's type, as WAT spells it.\n"
+    "value : optional\n"
+    "    What it starts with; default 0, or None for references.\n"
+    "mutable : bool\n"
+    "    Whether it may be set; setting an immutable one is an AttributeError.\n"
+    "\n"
+    "Examples\n"
+    "--------\n"
+    ">>> import chiasm\n"
+    ">>> g = chiasm.Global('i32', 41, mutable=True)\n"
+    ">>> g.value += 1\n"
+    ">>> g.value\n"
+    "42\n");
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},
@@ -153,7 +154,6 @@ static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
 PyType_Spec py_global_spec = {
     .name = "chiasm.Global",
     .basicsize = sizeof(EntityObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };

@@ -29,7 +29,8 @@ static chi_code throw_python(StoreObject *s, PyObject *e)
 {
     uint64_t word = 0;
     chi_tag *tag = py_store_python_tag(s);
-    if (!tag || py_value_reference(s, py_value_externref(), e, &word) != VALUE_OK)
+    if (!tag
+        || py_value_reference(s, py_value_externref(), e, &word) != VALUE_OK)
         return CHI_HOST;
     return chi_throw(s->store, tag, &word);
 }
@@ -84,8 +85,8 @@ static chi_code wrong_number(StoreObject *s, const Held *h, PyObject *v)
 {
     uint32_t n = h->signature->n_results;
     if (n == 0)
-        PyErr_Format(PyExc_TypeError, "%U() must return None, not %s",
-                     h->label, Py_TYPE(v)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%U() must return None, not %s", h->label,
+                     Py_TYPE(v)->tp_name);
     else
         PyErr_Format(PyExc_TypeError, "%U() must return %u values in a tuple",
                      h->label, (unsigned)n);
@@ -110,8 +111,8 @@ static chi_code many_results(StoreObject *s, const Held *h, PyObject *v,
             s, sig->types + sig->n_params, sig->kinds + sig->n_params, n,
             ((PyTupleObject *)items)->ob_item, slots, &failed);
         if (why)
-            code = fail_result(s, h, failed, PyTuple_GET_ITEM(items, failed),
-                               why);
+            code =
+                fail_result(s, h, failed, PyTuple_GET_ITEM(items, failed), why);
     }
     Py_DECREF(items);
     return code;
@@ -150,8 +151,8 @@ static inline int arguments_out(StoreObject *s, const Signature *sig,
 }
 
 /* args[-1] is free for the callee's use. */
-static PyObject *call_with(StoreObject *s, const Held *h,
-                           const uint64_t *slots, PyObject **args)
+static PyObject *call_with(StoreObject *s, const Held *h, const uint64_t *slots,
+                           PyObject **args)
 {
     const Signature *sig = h->signature;
     if (arguments_out(s, sig, slots, args) < 0)
@@ -229,10 +230,9 @@ chi_func *py_host_func(StoreObject *s, Signature *sig, PyObject *callable,
     Held *h = hold_callable(s, sig, callable, label);
     if (!h)
         return NULL;
-    chi_func *f =
-        chi_func_new(s->store, sig->types, sig->n_params,
-                     sig->types + sig->n_params, sig->n_results, call_host, h,
-                     &err);
+    chi_func *f = chi_func_new(s->store, sig->types, sig->n_params,
+                               sig->types + sig->n_params, sig->n_results,
+                               call_host, h, &err);
     return known_or_raise(h, f, &err);
 }
 

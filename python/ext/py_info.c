@@ -3,9 +3,8 @@
 #include "py_record.h"
 
 const RecordKind py_info_kinds[] = {
-    {TYPE_FUNCTION, 3, NULL},   {TYPE_FRAME, 4, NULL},
-    {TYPE_DIAGNOSTIC, 2, NULL}, {TYPE_OP, 2, NULL},
-    {TYPE_COUNT, 0, NULL},
+    {TYPE_FUNCTION, 3, NULL}, {TYPE_FRAME, 4, NULL}, {TYPE_DIAGNOSTIC, 2, NULL},
+    {TYPE_OP, 2, NULL},       {TYPE_COUNT, 0, NULL},
 };
 
 /* "3:7: error: ..." with the line and a caret, as compilers print. */
@@ -57,19 +56,21 @@ static PyMemberDef op_members[] = {
     RECORD_FIELD("feature", 3, "The feature that brings it."),
     {0}};
 
-PyDoc_STRVAR(function_doc,
-"Function(index, name, type, size=0, offset=0, imported=False, location=None)"
-"\n--\n\nA function of a module, as `Module.functions` lists it.\n");
-PyDoc_STRVAR(frame_doc,
-"Frame(function, index, module, offset, file=None, line=None)\n--\n\n"
-"A guest frame, as `Trap.frames` lists it.\n");
-PyDoc_STRVAR(diagnostic_doc,
-"Diagnostic(code, message, line=None, column=None, byte_offset=None, "
-"function=None, text=None)\n--\n\n"
-"What is wrong at one place of a module.\n");
-PyDoc_STRVAR(op_doc,
-"Op(name, code, immediates='', feature='')\n--\n\n"
-"A WebAssembly instruction, as `chiasm.ops` lists it.\n");
+PyDoc_STRVAR(
+    function_doc,
+    "Function(index, name, type, size=0, offset=0, imported=False, location=None)"
+    "\n--\n\nA function of a module, as `Module.functions` lists it.\n");
+PyDoc_STRVAR(
+    frame_doc,
+    "Frame(function, index, module, offset, file=None, line=None)\n--\n\n"
+    "A guest frame, as `Trap.frames` lists it.\n");
+PyDoc_STRVAR(
+    diagnostic_doc,
+    "Diagnostic(code, message, line=None, column=None, byte_offset=None, "
+    "function=None, text=None)\n--\n\n"
+    "What is wrong at one place of a module.\n");
+PyDoc_STRVAR(op_doc, "Op(name, code, immediates='', feature='')\n--\n\n"
+                     "A WebAssembly instruction, as `chiasm.ops` lists it.\n");
 
 static PyType_Slot function_slots[] = {
     RECORD_SLOTS(function_members, function_doc), {0, NULL}};

@@ -114,9 +114,9 @@ static PyObject *get_name(PyObject *self, void *closure)
 static int add_custom(PyObject *dict, const chi_custom *c)
 {
     PyObject *name = text_of(c->name, c->name_len), *old = NULL, *all = NULL;
-    PyObject *one = name ? Py_BuildValue("(y#)", (const char *)c->data,
-                                         (Py_ssize_t)c->len)
-                         : NULL;
+    PyObject *one =
+        name ? Py_BuildValue("(y#)", (const char *)c->data, (Py_ssize_t)c->len)
+             : NULL;
     int found = one ? compat_dict_get(dict, name, &old) : -1;
     if (found >= 0)
         all = found ? PySequence_Concat(old, one) : Py_NewRef(one);
@@ -162,8 +162,8 @@ static PyObject *to_wat(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"fold", "names", NULL};
     int fold = 0, with_names = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pp:to_wat", PY_NAMES(names), &fold,
-                                     &with_names))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pp:to_wat",
+                                     PY_NAMES(names), &fold, &with_names))
         return NULL;
     return wat_of(self, (fold ? CHI_PRINT_FOLD : 0)
                             | (with_names ? 0 : CHI_PRINT_NO_NAMES));
@@ -228,8 +228,8 @@ static PyObject *show_bytes(PyObject *self, PyObject *unused)
 {
     (void)unused;
     size_t len = 0;
-    char *text = chi_module_dump(m_of(self),
-                                 CHI_DUMP_SECTIONS | CHI_DUMP_BYTES, &len);
+    char *text =
+        chi_module_dump(m_of(self), CHI_DUMP_SECTIONS | CHI_DUMP_BYTES, &len);
     return print(take_text(text, len));
 }
 
@@ -300,8 +300,8 @@ static PyObject *reduce(PyObject *self, PyObject *unused)
     if (restore)
         bytes = to_bytes(self, NULL);
     if (bytes)
-        name = Py_NewRef(module_of(self)->name ? module_of(self)->name
-                                               : Py_None);
+        name =
+            Py_NewRef(module_of(self)->name ? module_of(self)->name : Py_None);
     Py_XDECREF(core);
     if (!name) {
         Py_XDECREF(restore);
@@ -347,9 +347,9 @@ static PyObject *shown(const Report *r, const chi_error *err)
     const Source *s = r->source;
     const char *file = s->file ? PyUnicode_AsUTF8(s->file) : NULL;
     PyErr_Clear();
-    char *text = chi_error_show(err, file ? file : "<wasm>",
-                                s->is_text ? s->bytes : NULL, (size_t)s->len,
-                                false);
+    char *text =
+        chi_error_show(err, file ? file : "<wasm>",
+                       s->is_text ? s->bytes : NULL, (size_t)s->len, false);
     PyObject *result = take_text(text, text ? strlen(text) : 0);
     if (s->is_text || !result)
         return result;
@@ -386,8 +386,8 @@ static PyObject *validate(PyObject *class, PyObject *args, PyObject *kwargs)
     PyObject *source, *features_arg = NULL;
     chi_features features;
     Source s;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:validate", PY_NAMES(names),
-                                     &source, &features_arg)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:validate",
+                                     PY_NAMES(names), &source, &features_arg)
         || py_source_features(features_arg, &features) < 0
         || py_source_open(&s, source) < 0)
         return NULL;
@@ -422,8 +422,7 @@ PyGetSetDef py_inspect_getset[] = {
     {0}};
 
 PyMethodDef py_inspect_methods[] = {
-    {"validate", PY_METHOD(validate),
-     METH_VARARGS | METH_KEYWORDS | METH_CLASS,
+    {"validate", PY_METHOD(validate), METH_VARARGS | METH_KEYWORDS | METH_CLASS,
      PyDoc_STR("validate($type, /, source, *, features='all')\n--\n\n"
                "Find all errors of a module, without raising: a list of "
                "Diagnostic.")},

@@ -62,18 +62,19 @@ typedef struct {
 
 static int parse(PyObject *args, PyObject *kwargs, Arguments *a)
 {
-    static const char *const names[] = {"source", "imports", "wasi",  "tier", "limits",
-                            "config", "store",   "gil",   "name", NULL};
+    static const char *const names[] = {"source", "imports", "wasi",  "tier",
+                                        "limits", "config",  "store", "gil",
+                                        "name",   NULL};
     *a = (Arguments){NULL,    Py_None, Py_None, NULL,   Py_None,
                      Py_None, Py_None, Py_None, Py_None};
     if (!kwargs && PyTuple_GET_SIZE(args) == 1) {
         a->source = PyTuple_GET_ITEM(args, 0);
         return 0;
     }
-    return PyArg_ParseTupleAndKeywords(
-               args, kwargs, "O|O$OUOOOOO:instantiate", PY_NAMES(names), &a->source,
-               &a->imports, &a->wasi, &a->tier, &a->limits, &a->config,
-               &a->store, &a->gil, &a->name)
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$OUOOOOO:instantiate",
+                                       PY_NAMES(names), &a->source, &a->imports,
+                                       &a->wasi, &a->tier, &a->limits,
+                                       &a->config, &a->store, &a->gil, &a->name)
                ? 0
                : -1;
 }
@@ -223,58 +224,59 @@ static PyMethodDef methods[] = {
                "now.")},
     {0}};
 
-PyDoc_STRVAR(doc,
-"Instance(source, imports=None, *, wasi=None, tier='auto', limits=None, "
-"config=None, store=None, gil=None, name=None)\n--\n\n"
-"A module with its imports, ready to be called.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"source : Module, bytes-like, str, path or binary file\n"
-"    The module, or what `Module` makes one of.\n"
-"imports : mapping, optional\n"
-"    From module names to providers: mappings, `Exports` of other instances,\n"
-"    Python modules, or objects whose attributes are looked up. What they\n"
-"    hold: callables, `Func`, `Memory`, `Table`, `Global`, `Tag`, and numbers\n"
-"    for immutable globals.\n"
-"tier : {'auto', 'interp'}\n"
-"    How code is run.\n"
-"limits : Limits, optional\n"
-"    What the store may use.\n"
-"config : Config, optional\n"
-"    How code is run; default: as the environment says.\n"
-"store : Store, optional\n"
-"    Where the instance lives; default: with its imports, or on its own.\n"
-"gil : bool, optional\n"
-"    False: calls that may run long release the GIL, True: they keep it;\n"
-"    default: they release it if no import is Python code.\n"
-"name : str, optional\n"
-"    To appear in tracebacks.\n"
-"\n"
-"Raises\n"
-"------\n"
-"CompileError\n"
-"    The module is malformed or invalid.\n"
-"LinkError\n"
-"    Imports are missing or do not fit; `problems` lists all.\n"
-"Trap, Exception\n"
-"    A segment, or the start function, failed.\n"
-"\n"
-"Notes\n"
-"-----\n"
-"Runs the start function, never an export. The instance is freed when nothing\n"
-"reaches it; its functions keep it alive.\n"
-"\n"
-"Examples\n"
-"--------\n"
-">>> import chiasm\n"
-">>> wat = '''(module\n"
-"...   (import \"env\" \"add\" (func $add (param i32 i32) (result i32)))\n"
-"...   (func (export \"twice\") (param i32) (result i32)\n"
-"...     (call $add (local.get 0) (local.get 0))))'''\n"
-">>> inst = chiasm.Instance(wat, {'env': {'add': lambda a, b: a + b}})\n"
-">>> inst.exports.twice(21)\n"
-"42\n");
+PyDoc_STRVAR(
+    doc,
+    "Instance(source, imports=None, *, wasi=None, tier='auto', limits=None, "
+    "config=None, store=None, gil=None, name=None)\n--\n\n"
+    "A module with its imports, ready to be called.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "source : Module, bytes-like, str, path or binary file\n"
+    "    The module, or what `Module` makes one of.\n"
+    "imports : mapping, optional\n"
+    "    From module names to providers: mappings, `Exports` of other instances,\n"
+    "    Python modules, or objects whose attributes are looked up. What they\n"
+    "    hold: callables, `Func`, `Memory`, `Table`, `Global`, `Tag`, and numbers\n"
+    "    for immutable globals.\n"
+    "tier : {'auto', 'interp'}\n"
+    "    How code is run.\n"
+    "limits : Limits, optional\n"
+    "    What the store may use.\n"
+    "config : Config, optional\n"
+    "    How code is run; default: as the environment says.\n"
+    "store : Store, optional\n"
+    "    Where the instance lives; default: with its imports, or on its own.\n"
+    "gil : bool, optional\n"
+    "    False: calls that may run long release the GIL, True: they keep it;\n"
+    "    default: they release it if no import is Python code.\n"
+    "name : str, optional\n"
+    "    To appear in tracebacks.\n"
+    "\n"
+    "Raises\n"
+    "------\n"
+    "CompileError\n"
+    "    The module is malformed or invalid.\n"
+    "LinkError\n"
+    "    Imports are missing or do not fit; `problems` lists all.\n"
+    "Trap, Exception\n"
+    "    A segment, or the start function, failed.\n"
+    "\n"
+    "Notes\n"
+    "-----\n"
+    "Runs the start function, never an export. The instance is freed when nothing\n"
+    "reaches it; its functions keep it alive.\n"
+    "\n"
+    "Examples\n"
+    "--------\n"
+    ">>> import chiasm\n"
+    ">>> wat = '''(module\n"
+    "...   (import \"env\" \"add\" (func $add (param i32 i32) (result i32)))\n"
+    "...   (func (export \"twice\") (param i32) (result i32)\n"
+    "...     (call $add (local.get 0) (local.get 0))))'''\n"
+    ">>> inst = chiasm.Instance(wat, {'env': {'add': lambda a, b: a + b}})\n"
+    ">>> inst.exports.twice(21)\n"
+    "42\n");
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},
@@ -289,7 +291,6 @@ static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
 PyType_Spec py_instance_spec = {
     .name = "chiasm.Instance",
     .basicsize = sizeof(InstanceObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };

@@ -10,32 +10,30 @@
 #include "py_module.h"
 
 typedef struct {
-    PyObject_VAR_HEAD
-    State *state;
+    PyObject_VAR_HEAD State *state;
     StoreObject *store;
     chi_instance *instance;
     PyObject *module;
     PyObject *name; /* str given to the instance, or NULL */
     PyObject *weakrefs;
-    bool without_gil; /* calls may release it */
-    bool is_python;   /* some import is Python code */
+    bool without_gil;  /* calls may release it */
+    bool is_python;    /* some import is Python code */
     PyObject *cache[]; /* by number of the export */
 } ExportsObject;
 
 typedef struct {
-    PyObject_HEAD
-    ExportsObject *exports;
+    PyObject_HEAD ExportsObject *exports;
     PyObject *weakrefs;
 } InstanceObject;
 
 typedef struct {
     State *state;
     ModuleObject *module;
-    PyObject *imports;  /* or Py_None */
-    StoreObject *store; /* the one asked for, or NULL */
+    PyObject *imports;        /* or Py_None */
+    StoreObject *store;       /* the one asked for, or NULL */
     const chi_limits *limits; /* or NULL */
-    PyObject *name;     /* or Py_None */
-    int gil;            /* 1 keep, 0 release, -1 as is best */
+    PyObject *name;           /* or Py_None */
+    int gil;                  /* 1 keep, 0 release, -1 as is best */
 } LinkRequest;
 
 /* py_link.c: resolves the imports and instantiates. */

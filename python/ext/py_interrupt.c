@@ -31,8 +31,7 @@ uint64_t py_thread_now_ns(void)
 /* ---------------------------------------------------------------- timeouts */
 
 struct TimeoutObject {
-    PyObject_HEAD
-    double seconds;
+    PyObject_HEAD double seconds;
     uint64_t deadline_ns;
     TimeoutObject *outer;
     ThreadRecord *thread; /* where it is entered; NULL: nowhere */
@@ -185,43 +184,43 @@ static PyMemberDef timeout_members[] = {
      PyDoc_STR("The time that guests may run.")},
     {0}};
 
-PyDoc_STRVAR(timeout_doc,
-"timeout(seconds)\n--\n\n"
-"Context manager: end guest code that runs too long.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"seconds : float\n"
-"    Wall-clock time from entering the block, in seconds.\n"
-"\n"
-"Raises\n"
-"------\n"
-"TimeoutError\n"
-"    Out of whatever guest code runs inside when the time is over. No handler\n"
-"    of the guest sees it, and the instance can be used afterwards.\n"
-"\n"
-"Notes\n"
-"-----\n"
-"Blocks nest; the nearest deadline counts. Guests are stopped within about\n"
-"5 ms. Python code is not interrupted, only the guest code that it calls.\n"
-"\n"
-"Examples\n"
-"--------\n"
-">>> import chiasm\n"
-">>> inst = chiasm.instantiate('(module (func (export \"spin\") (loop (br 0))))')\n"
-">>> with chiasm.timeout(0.01):\n"
-"...     inst.exports.spin()\n"
-"Traceback (most recent call last):\n"
-"TimeoutError: the guest ran longer than 0.01 s\n");
+PyDoc_STRVAR(
+    timeout_doc,
+    "timeout(seconds)\n--\n\n"
+    "Context manager: end guest code that runs too long.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "seconds : float\n"
+    "    Wall-clock time from entering the block, in seconds.\n"
+    "\n"
+    "Raises\n"
+    "------\n"
+    "TimeoutError\n"
+    "    Out of whatever guest code runs inside when the time is over. No handler\n"
+    "    of the guest sees it, and the instance can be used afterwards.\n"
+    "\n"
+    "Notes\n"
+    "-----\n"
+    "Blocks nest; the nearest deadline counts. Guests are stopped within about\n"
+    "5 ms. Python code is not interrupted, only the guest code that it calls.\n"
+    "\n"
+    "Examples\n"
+    "--------\n"
+    ">>> import chiasm\n"
+    ">>> inst = chiasm.instantiate('(module (func (export \"spin\") (loop (br 0))))')\n"
+    ">>> with chiasm.timeout(0.01):\n"
+    "...     inst.exports.spin()\n"
+    "Traceback (most recent call last):\n"
+    "TimeoutError: the guest ran longer than 0.01 s\n");
 
-static PyType_Slot timeout_slots[] = {
-    {Py_tp_new, PY_SLOT(timeout_new)},
-    {Py_tp_dealloc, PY_SLOT(timeout_dealloc)},
-    {Py_tp_repr, PY_SLOT(timeout_repr)},
-    {Py_tp_methods, timeout_methods},
-    {Py_tp_members, timeout_members},
-    {Py_tp_doc, (void *)timeout_doc},
-    {0, NULL}};
+static PyType_Slot timeout_slots[] = {{Py_tp_new, PY_SLOT(timeout_new)},
+                                      {Py_tp_dealloc, PY_SLOT(timeout_dealloc)},
+                                      {Py_tp_repr, PY_SLOT(timeout_repr)},
+                                      {Py_tp_methods, timeout_methods},
+                                      {Py_tp_members, timeout_members},
+                                      {Py_tp_doc, (void *)timeout_doc},
+                                      {0, NULL}};
 
 PyType_Spec py_timeout_spec = {
     .name = "chiasm.timeout",
@@ -280,15 +279,11 @@ static int look(StoreObject *s, ThreadRecord *t)
     return result;
 }
 
-static int offer_gil(StoreObject *s, ThreadRecord *t)
+/* Python switches only if a thread has waited for its switch interval. */
+static void offer_gil(ThreadRecord *t)
 {
     t->depth++;
-    Py_BEGIN_ALLOW_THREADS
-    Py_END_ALLOW_THREADS
-    t->depth--;
-    if (atomic_load_explicit(&s->cancelled, memory_order_relaxed))
-        return look(s, t);
-    return 0;
+    Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS t->depth--;
 }
 
 static bool is_due(StoreObject *s, const ThreadRecord *t, uint64_t now_ns)
@@ -324,7 +319,6 @@ chi_code py_interrupt(void *env, chi_store *store)
         uint64_t now_ns = py_thread_now_ns();
         return is_due(s, t, now_ns) ? look_attached(s, t, now_ns) : CHI_OK;
     }
-    if (look(s, t) < 0 || offer_gil(s, t) < 0)
-        return leave(s);
-    return CHI_OK;
+    offer_gil(t);
+    return look(s, t) < 0 ? leave(s) : CHI_OK;
 }

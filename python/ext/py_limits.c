@@ -5,8 +5,14 @@
 
 /* ------------------------------------------------------------------- Limits */
 
-enum { LIMIT_MEMORY, LIMIT_TABLE, LIMIT_HEAP, LIMIT_STACK, LIMIT_FUEL,
-       LIMIT_COUNT };
+enum {
+    LIMIT_MEMORY,
+    LIMIT_TABLE,
+    LIMIT_HEAP,
+    LIMIT_STACK,
+    LIMIT_FUEL,
+    LIMIT_COUNT
+};
 static const char *const limit_names[LIMIT_COUNT] = {"memory", "table", "heap",
                                                      "stack", "fuel"};
 
@@ -25,8 +31,8 @@ int py_limits_number(PyObject *value, const char *name, uint64_t *out)
     if (value == Py_None)
         return 0;
     if (!PyIndex_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "%s must be an int or None, not %s",
-                     name, Py_TYPE(value)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%s must be an int or None, not %s", name,
+                     Py_TYPE(value)->tp_name);
         return -1;
     }
     PyObject *index = PyNumber_Index(value);
@@ -87,8 +93,13 @@ int py_limits_read(State *st, PyObject *limits, chi_limits *out)
 
 /* ------------------------------------------------------------------- Config */
 
-enum { CONFIG_SIGNALS, CONFIG_SPECTRE, CONFIG_DETERMINISTIC, CONFIG_MEMORY,
-       CONFIG_PASSES };
+enum {
+    CONFIG_SIGNALS,
+    CONFIG_SPECTRE,
+    CONFIG_DETERMINISTIC,
+    CONFIG_MEMORY,
+    CONFIG_PASSES
+};
 
 /* A truth of the environment. */
 static PyObject *truth_of(const char *variable, bool otherwise)
@@ -204,35 +215,37 @@ static PyMemberDef config_members[] = {
     RECORD_FIELD("passes", 4, "The optimiser's passes."),
     {0}};
 
-PyDoc_STRVAR(limits_doc,
-"Limits(memory=4 GiB, table=10**7, heap=1 GiB, stack=1 MiB, fuel=None)\n\n"
-"What the instances of a store may use together.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"memory : int\n"
-"    Bytes of all memories.\n"
-"table : int\n"
-"    Elements of all tables.\n"
-"heap : int\n"
-"    Bytes of structs, arrays, exceptions and references to Python objects.\n"
-"stack : int\n"
-"    Bytes of the guest's stack.\n"
-"fuel : int\n"
-"    Instructions; OutOfFuel is raised when they are used up.\n"
-"\n"
-"Notes\n"
-"-----\n"
-"None lifts a limit.\n");
-PyDoc_STRVAR(config_doc,
-"Config(signals=True, spectre=False, deterministic=False, memory='auto', "
-"passes=None)\n--\n\n"
-"How code is run.\n"
-"\n"
-"Notes\n"
-"-----\n"
-"What is not given comes from the environment variables CHIASM_SIGNALS,\n"
-"CHIASM_SPECTRE, CHIASM_DETERMINISTIC, CHIASM_MEMORY and CHIASM_PASSES.\n");
+PyDoc_STRVAR(
+    limits_doc,
+    "Limits(memory=4 GiB, table=10**7, heap=1 GiB, stack=1 MiB, fuel=None)\n\n"
+    "What the instances of a store may use together.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "memory : int\n"
+    "    Bytes of all memories.\n"
+    "table : int\n"
+    "    Elements of all tables.\n"
+    "heap : int\n"
+    "    Bytes of structs, arrays, exceptions and references to Python objects.\n"
+    "stack : int\n"
+    "    Bytes of the guest's stack.\n"
+    "fuel : int\n"
+    "    Instructions; OutOfFuel is raised when they are used up.\n"
+    "\n"
+    "Notes\n"
+    "-----\n"
+    "None lifts a limit.\n");
+PyDoc_STRVAR(
+    config_doc,
+    "Config(signals=True, spectre=False, deterministic=False, memory='auto', "
+    "passes=None)\n--\n\n"
+    "How code is run.\n"
+    "\n"
+    "Notes\n"
+    "-----\n"
+    "What is not given comes from the environment variables CHIASM_SIGNALS,\n"
+    "CHIASM_SPECTRE, CHIASM_DETERMINISTIC, CHIASM_MEMORY and CHIASM_PASSES.\n");
 
 static PyType_Slot limits_slots[] = {RECORD_SLOTS(limits_members, limits_doc),
                                      {0, NULL}};

@@ -59,8 +59,8 @@ static void raise_problems(Link *l)
 {
     PyObject *e = NULL, *helper = PyImport_ImportModule("chiasm._link");
     if (helper)
-        e = PyObject_CallMethod(helper, "error", "OO",
-                                (PyObject *)l->r->module, l->problems);
+        e = PyObject_CallMethod(helper, "error", "OO", (PyObject *)l->r->module,
+                                l->problems);
     if (e)
         PyErr_SetObject(l->r->state->errors[ERROR_LINK], e);
     Py_XDECREF(e);
@@ -216,9 +216,8 @@ static int check_number(Link *l, uint32_t i)
 
 static int wrong_kind(Link *l, uint32_t i, const char *wanted)
 {
-    PyObject *text =
-        PyUnicode_FromFormat("must be %s, not %s", wanted,
-                             Py_TYPE(l->found[i].value)->tp_name);
+    PyObject *text = PyUnicode_FromFormat("must be %s, not %s", wanted,
+                                          Py_TYPE(l->found[i].value)->tp_name);
     return add_problem(l, i, "value", text, NULL);
 }
 
@@ -416,8 +415,7 @@ static void clean_up(Link *l)
 {
     for (uint32_t i = 0; i < l->n; i++) {
         if (l->found[i].counted)
-            py_store_drop(l->store,
-                          (Drop){DROP_EXTERN, {.x = l->found[i].x}});
+            py_store_drop(l->store, (Drop){DROP_EXTERN, {.x = l->found[i].x}});
         Py_XDECREF(l->found[i].value);
     }
     if (l->store)
@@ -430,9 +428,8 @@ static void clean_up(Link *l)
 ExportsObject *py_link(const LinkRequest *r)
 {
     Found on_stack[STACK_IMPORTS];
-    Link l = {.r = r,
-              .n = chi_module_n_imports(r->module->m),
-              .found = on_stack};
+    Link l = {
+        .r = r, .n = chi_module_n_imports(r->module->m), .found = on_stack};
     if (l.n) {
         l.plan = py_module_plan(r->module);
         if (!l.plan)

@@ -100,15 +100,17 @@ static PyObject *make(State *st, const chi_externtype *type)
 
 static PyObject *new(PyTypeObject *class, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"min", "max", "shared", "index", "page_size", NULL};
+    static const char *const names[] = {"min",   "max",       "shared",
+                                        "index", "page_size", NULL};
     PyObject *min, *max = Py_None, *index;
     State *st = py_state_of(class);
     int shared = 0;
     unsigned page_size = 65536;
     chi_externtype type = {.kind = CHI_MEM};
     index = st->strings[STRING_i32];
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$pUI:Memory", PY_NAMES(names),
-                                     &min, &max, &shared, &index, &page_size)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O$pUI:Memory",
+                                     PY_NAMES(names), &min, &max, &shared,
+                                     &index, &page_size)
         || read_form(index, page_size, &type) < 0
         || py_types_limits(min, max, &type) < 0)
         return NULL;
@@ -266,7 +268,8 @@ static PyObject *read_bytes(PyObject *self, PyObject *const *args, Py_ssize_t n)
     return from ? PyBytes_FromStringAndSize((const char *)from, size) : NULL;
 }
 
-static PyObject *write_bytes(PyObject *self, PyObject *const *args, Py_ssize_t n)
+static PyObject *write_bytes(PyObject *self, PyObject *const *args,
+                             Py_ssize_t n)
 {
     Py_ssize_t offset;
     Py_buffer view;
@@ -304,12 +307,14 @@ static Py_ssize_t find_nul(PyObject *self, Py_ssize_t offset)
 
 static PyObject *string(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"offset", "n", "encoding", "errors", NULL};
+    static const char *const names[] = {"offset", "n", "encoding", "errors",
+                                        NULL};
     PyObject *offset_arg, *n_arg = Py_None;
     const char *encoding = "utf-8", *errors = "strict";
     Py_ssize_t offset, n;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|Oss:string", PY_NAMES(names),
-                                     &offset_arg, &n_arg, &encoding, &errors)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|Oss:string",
+                                     PY_NAMES(names), &offset_arg, &n_arg,
+                                     &encoding, &errors)
         || index_of(offset_arg, &offset) < 0)
         return NULL;
     if (n_arg == Py_None)
@@ -398,51 +403,53 @@ static PyMethodDef methods[] = {
 
 static PyMemberDef members[] = {ENTITY_WEAKREFS, {0}};
 
-PyDoc_STRVAR(doc,
-"Memory(min, max=None, *, shared=False, index='i32', page_size=65536)\n--\n\n"
-"A linear memory: a writable buffer and a sequence of bytes.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"min, max : int\n"
-"    Sizes in pages; None: as large as the index allows.\n"
-"shared : bool\n"
-"    Whether threads may use it at once; needs a max.\n"
-"index : {'i32', 'i64'}\n"
-"    The type of addresses.\n"
-"page_size : {65536, 1}\n"
-"    Bytes of a page.\n"
-"\n"
-"Raises\n"
-"------\n"
-"IndexError\n"
-"    From any access out of range; nothing is written then.\n"
-"MemoryError\n"
-"    The memory is larger than the limit or the system allows.\n"
-"\n"
-"Notes\n"
-"-----\n"
-"`memoryview(mem)` and `numpy.frombuffer(mem)` share the bytes; slices and\n"
-"`read` copy. A view keeps the memory alive, and after `grow` it is valid\n"
-"with its old length.\n"
-"\n"
-"Examples\n"
-"--------\n"
-">>> import chiasm\n"
-">>> mem = chiasm.Memory(1)\n"
-">>> mem[:5] = b'hello'\n"
-">>> mem.string(0)\n"
-"'hello'\n"
-">>> mem.pack('<if', 8, 7, 0.5)\n"
-">>> mem.unpack('<if', 8)\n"
-"(7, 0.5)\n"
-">>> mem.grow(1), len(mem)\n"
-"(1, 131072)\n");
+PyDoc_STRVAR(
+    doc,
+    "Memory(min, max=None, *, shared=False, index='i32', page_size=65536)\n--\n\n"
+    "A linear memory: a writable buffer and a sequence of bytes.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "min, max : int\n"
+    "    Sizes in pages; None: as large as the index allows.\n"
+    "shared : bool\n"
+    "    Whether threads may use it at once; needs a max.\n"
+    "index : {'i32', 'i64'}\n"
+    "    The type of addresses.\n"
+    "page_size : {65536, 1}\n"
+    "    Bytes of a page.\n"
+    "\n"
+    "Raises\n"
+    "------\n"
+    "IndexError\n"
+    "    From any access out of range; nothing is written then.\n"
+    "MemoryError\n"
+    "    The memory is larger than the limit or the system allows.\n"
+    "\n"
+    "Notes\n"
+    "-----\n"
+    "`memoryview(mem)` and `numpy.frombuffer(mem)` share the bytes; slices and\n"
+    "`read` copy. A view keeps the memory alive, and after `grow` it is valid\n"
+    "with its old length.\n"
+    "\n"
+    "Examples\n"
+    "--------\n"
+    ">>> import chiasm\n"
+    ">>> mem = chiasm.Memory(1)\n"
+    ">>> mem[:5] = b'hello'\n"
+    ">>> mem.string(0)\n"
+    "'hello'\n"
+    ">>> mem.pack('<if', 8, 7, 0.5)\n"
+    ">>> mem.unpack('<if', 8)\n"
+    "(7, 0.5)\n"
+    ">>> mem.grow(1), len(mem)\n"
+    "(1, 131072)\n");
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},
                               {Py_tp_traverse, PY_SLOT(py_entity_traverse)},
                               {Py_tp_repr, PY_SLOT(repr)},
+                              {Py_tp_iter, PY_SLOT(PySeqIter_New)},
                               {Py_mp_length, PY_SLOT(length)},
                               {Py_mp_subscript, PY_SLOT(get_item)},
                               {Py_mp_ass_subscript, PY_SLOT(set_item)},
@@ -459,7 +466,6 @@ static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
 PyType_Spec py_memory_spec = {
     .name = "chiasm.Memory",
     .basicsize = sizeof(MemoryObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };

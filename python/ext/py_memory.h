@@ -10,8 +10,7 @@ uint8_t *py_memory_bytes(PyObject *self, size_t *size);
 uint8_t *py_memory_range(PyObject *self, Py_ssize_t offset, Py_ssize_t n);
 
 /* Memory.unpack and Memory.pack: py_pack.c */
-PyObject *py_memory_unpack(PyObject *self, PyObject *const *args,
-                           Py_ssize_t n);
+PyObject *py_memory_unpack(PyObject *self, PyObject *const *args, Py_ssize_t n);
 PyObject *py_memory_pack(PyObject *self, PyObject *const *args, Py_ssize_t n);
 
 #endif

@@ -53,8 +53,7 @@ static PyObject *raise(State *st, const Source *s, const chi_error *err)
     PyObject *file = Py_XNewRef(s->file);
     if (!file && s->is_text)
         file = PyUnicode_FromString("<wat>");
-    py_error_raise_compile(st, err, file, s->bytes, (size_t)s->len,
-                           s->is_text);
+    py_error_raise_compile(st, err, file, s->bytes, (size_t)s->len, s->is_text);
     Py_XDECREF(file);
     return NULL;
 }
@@ -87,8 +86,9 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     static const char *const names[] = {"source", "name", "features", NULL};
     PyObject *source, *name = Py_None, *features_arg = NULL;
     chi_features features;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OO:Module", PY_NAMES(names),
-                                     &source, &name, &features_arg)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OO:Module",
+                                     PY_NAMES(names), &source, &name,
+                                     &features_arg)
         || py_source_features(features_arg, &features) < 0)
         return NULL;
     if (name != Py_None && !PyUnicode_Check(name)) {
@@ -222,8 +222,8 @@ static PyObject *repr(PyObject *self)
     if (name == Py_None)
         text = PyUnicode_FromFormat("<chiasm.Module of %zu bytes>", len);
     else
-        text = PyUnicode_FromFormat("<chiasm.Module %R of %zu bytes>", name,
-                                    len);
+        text =
+            PyUnicode_FromFormat("<chiasm.Module %R of %zu bytes>", name, len);
     Py_DECREF(name);
     return text;
 }
@@ -245,42 +245,43 @@ static PyObject *compare(PyObject *a, PyObject *b, int op)
     return PyBool_FromLong(equal == (op == Py_EQ));
 }
 
-static PyMemberDef members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(ModuleObject, weakrefs),
-     READONLY, NULL},
-    {0}};
+static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
+                                 offsetof(ModuleObject, weakrefs), READONLY,
+                                 NULL},
+                                {0}};
 
-PyDoc_STRVAR(doc,
-"Module(source, *, name=None, features='all')\n--\n\n"
-"A WebAssembly module: decoded, validated, immutable.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"source : bytes-like, str, path or binary file\n"
-"    The binary format, WAT, or where either is. A str is WAT if it starts\n"
-"    with ``(`` or ``;``, else a path.\n"
-"name : str, optional\n"
-"    To appear in tracebacks; default: that of the name section or the file.\n"
-"features : str or set of str\n"
-"    ``'all'``, an edition (``'1.0'``, ``'2.0'``, ``'3.0'``), or the names of\n"
-"    what the module may use.\n"
-"\n"
-"Raises\n"
-"------\n"
-"CompileError\n"
-"    The module is malformed or invalid; the first error, with its place.\n"
-"\n"
-"Notes\n"
-"-----\n"
-"Modules are equal if their bytes are, may be used by all threads, and can be\n"
-"pickled. Nothing is compiled yet; the cost is linear in the size.\n"
-"\n"
-"Examples\n"
-"--------\n"
-">>> import chiasm\n"
-">>> m = chiasm.Module('(module (func (export \"f\") (result i32) (i32.const 1)))')\n"
-">>> print(m.exports[0])\n"
-"(export \"f\" (func (result i32)))\n");
+PyDoc_STRVAR(
+    doc,
+    "Module(source, *, name=None, features='all')\n--\n\n"
+    "A WebAssembly module: decoded, validated, immutable.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "source : bytes-like, str, path or binary file\n"
+    "    The binary format, WAT, or where either is. A str is WAT if it starts\n"
+    "    with ``(`` or ``;``, else a path.\n"
+    "name : str, optional\n"
+    "    To appear in tracebacks; default: that of the name section or the file.\n"
+    "features : str or set of str\n"
+    "    ``'all'``, an edition (``'1.0'``, ``'2.0'``, ``'3.0'``), or the names of\n"
+    "    what the module may use.\n"
+    "\n"
+    "Raises\n"
+    "------\n"
+    "CompileError\n"
+    "    The module is malformed or invalid; the first error, with its place.\n"
+    "\n"
+    "Notes\n"
+    "-----\n"
+    "Modules are equal if their bytes are, may be used by all threads, and can be\n"
+    "pickled. Nothing is compiled yet; the cost is linear in the size.\n"
+    "\n"
+    "Examples\n"
+    "--------\n"
+    ">>> import chiasm\n"
+    ">>> m = chiasm.Module('(module (func (export \"f\") (result i32) (i32.const 1)))')\n"
+    ">>> print(m.exports[0])\n"
+    "(export \"f\" (func (result i32)))\n");
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},

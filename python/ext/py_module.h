@@ -13,14 +13,13 @@ typedef struct {
 } ImportPlan;
 
 typedef struct {
-    PyObject_HEAD
-    State *state;
+    PyObject_HEAD State *state;
     chi_module *m;
     chi_features features;
-    PyObject *name;           /* str, or NULL */
+    PyObject *name;              /* str, or NULL */
     PyObject *imports, *exports; /* tuples, or NULL: not asked for yet */
-    PyObject *export_index;   /* dict: name -> number, or NULL */
-    ImportPlan *plan;         /* or NULL: not made yet, or no imports */
+    PyObject *export_index;      /* dict: name -> number, or NULL */
+    ImportPlan *plan;            /* or NULL: not made yet, or no imports */
     PyObject *weakrefs;
 } ModuleObject;
 

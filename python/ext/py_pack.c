@@ -113,9 +113,10 @@ static int read_code(const Cursor *c, const uint8_t *at, PyObject *tuple,
 {
     Py_ssize_t n = n_values(c);
     for (Py_ssize_t k = 0; k < n; k++) {
-        PyObject *v = c->code == 's' ? PyBytes_FromStringAndSize(
-                                           (const char *)at, c->count)
-                                     : read_one(c->code, at);
+        PyObject *v =
+            c->code == 's'
+                ? PyBytes_FromStringAndSize((const char *)at, c->count)
+                : read_one(c->code, at);
         if (!v)
             return -1;
         PyTuple_SET_ITEM(tuple, (*i)++, v);

@@ -30,8 +30,7 @@ PyObject *py_record_make(State *st, TypeTag tag, PyObject *const *fields,
     bool complete = true;
     for (size_t i = 0; i < n; i++)
         complete &= fields[i] != NULL;
-    RecordObject *r =
-        complete ? (RecordObject *)type->tp_alloc(type, 0) : NULL;
+    RecordObject *r = complete ? (RecordObject *)type->tp_alloc(type, 0) : NULL;
     for (size_t i = 0; i < n; i++)
         if (r)
             r->fields[i] = fields[i];
@@ -68,8 +67,8 @@ static int take_keyword(RecordObject *r, PyObject *name, PyObject *value)
         if (PyUnicode_CompareWithASCIIString(name, name_of(type, i)) != 0)
             continue;
         if (r->fields[i]) {
-            PyErr_Format(PyExc_TypeError, "%s() got %U twice",
-                         short_name(type), name);
+            PyErr_Format(PyExc_TypeError, "%s() got %U twice", short_name(type),
+                         name);
             return -1;
         }
         r->fields[i] = Py_NewRef(value);
@@ -171,8 +170,8 @@ PyObject *py_record_compare(PyObject *a, PyObject *b, int op)
         Py_RETURN_NOTIMPLEMENTED;
     int equal = 1;
     for (size_t i = 0; equal == 1 && i < count_of(Py_TYPE(a)); i++)
-        equal = PyObject_RichCompareBool(record_field(a, i),
-                                         record_field(b, i), Py_EQ);
+        equal = PyObject_RichCompareBool(record_field(a, i), record_field(b, i),
+                                         Py_EQ);
     return equal < 0 ? NULL : PyBool_FromLong(equal == (op == Py_EQ));
 }
 

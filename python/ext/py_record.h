@@ -10,8 +10,7 @@
 #include "py_ext.h"
 
 typedef struct {
-    PyObject_HEAD
-    PyObject *fields[];
+    PyObject_HEAD PyObject *fields[];
 } RecordObject;
 
 /* Puts defaults where fields are NULL and checks the others, replacing them by
@@ -42,26 +41,26 @@ Py_hash_t py_record_hash(PyObject *self);
 PyObject *py_record_compare(PyObject *a, PyObject *b, int op);
 extern PyMethodDef py_record_methods[];
 
-#define RECORD_FIELD(NAME, I, DOC)                                            \
-    {                                                                         \
-        NAME, T_OBJECT,                                                       \
-            offsetof(RecordObject, fields) + (I) * sizeof(PyObject *),        \
-            READONLY, PyDoc_STR(DOC)                                          \
+#define RECORD_FIELD(NAME, I, DOC)                                             \
+    {NAME, T_OBJECT,                                                           \
+     offsetof(RecordObject, fields) + (I) * sizeof(PyObject *), READONLY,      \
+     PyDoc_STR(DOC)}
+#define RECORD_SLOTS(MEMBERS, DOC)                                             \
+    {Py_tp_new, PY_SLOT(py_record_new)},                                       \
+        {Py_tp_dealloc, PY_SLOT(py_record_dealloc)},                           \
+        {Py_tp_repr, PY_SLOT(py_record_repr)},                                 \
+        {Py_tp_hash, PY_SLOT(py_record_hash)},                                 \
+        {Py_tp_richcompare, PY_SLOT(py_record_compare)},                       \
+        {Py_tp_methods, py_record_methods}, {Py_tp_members, (MEMBERS)},        \
+    {                                                                          \
+        Py_tp_doc, (void *)(uintptr_t)(DOC)                                    \
     }
-#define RECORD_SLOTS(MEMBERS, DOC)                                            \
-    {Py_tp_new, PY_SLOT(py_record_new)},                                      \
-        {Py_tp_dealloc, PY_SLOT(py_record_dealloc)},                          \
-        {Py_tp_repr, PY_SLOT(py_record_repr)},                                \
-        {Py_tp_hash, PY_SLOT(py_record_hash)},                                \
-        {Py_tp_richcompare, PY_SLOT(py_record_compare)},                      \
-        {Py_tp_methods, py_record_methods}, {Py_tp_members, (MEMBERS)},       \
-        {Py_tp_doc, (void *)(uintptr_t)(DOC)}
-#define RECORD_SPEC(PREFIX, NAME, N, SLOTS)                                   \
-    PyType_Spec PREFIX##_spec = {                                             \
-        .name = "chiasm." NAME,                                               \
-        .basicsize = sizeof(RecordObject) + (N) * sizeof(PyObject *),         \
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,               \
-        .slots = SLOTS,                                                       \
+#define RECORD_SPEC(PREFIX, NAME, N, SLOTS)                                    \
+    PyType_Spec PREFIX##_spec = {                                              \
+        .name = "chiasm." NAME,                                                \
+        .basicsize = sizeof(RecordObject) + (N) * sizeof(PyObject *),          \
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,                \
+        .slots = SLOTS,                                                        \
     }
 
 #endif

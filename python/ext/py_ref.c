@@ -187,22 +187,23 @@ static PyObject *repr(PyObject *self)
         Py_TYPE(self)->tp_as_sequence->sq_length(self), (void *)self);
 }
 
-static PyMemberDef members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(RefObject, weakrefs), READONLY,
-     NULL},
-    {0}};
+static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
+                                 offsetof(RefObject, weakrefs), READONLY, NULL},
+                                {0}};
 
-PyDoc_STRVAR(struct_doc,
-"A struct of the guest.\n"
-"\n"
-"Fields are items, in order, and attributes: by the name that the module's\n"
-"name section gives them, or as f0, f1, ... The object is the guest's, not a\n"
-"copy; the same struct is the same object as long as that lives.\n");
+PyDoc_STRVAR(
+    struct_doc,
+    "A struct of the guest.\n"
+    "\n"
+    "Fields are items, in order, and attributes: by the name that the module's\n"
+    "name section gives them, or as f0, f1, ... The object is the guest's, not a\n"
+    "copy; the same struct is the same object as long as that lives.\n");
 
 static PyType_Slot struct_slots[] = {
     {Py_tp_dealloc, PY_SLOT(dealloc)},
     {Py_tp_traverse, PY_SLOT(traverse)},
     {Py_tp_repr, PY_SLOT(repr)},
+    {Py_tp_iter, PY_SLOT(PySeqIter_New)},
     {Py_tp_getattro, PY_SLOT(struct_attribute)},
     {Py_tp_setattro, PY_SLOT(struct_set_attribute)},
     {Py_sq_length, PY_SLOT(struct_length)},
@@ -215,8 +216,8 @@ static PyType_Slot struct_slots[] = {
 PyType_Spec py_struct_spec = {
     .name = "chiasm.Struct",
     .basicsize = sizeof(RefObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = struct_slots,
 };
 
@@ -266,8 +267,8 @@ static const char *format_of(chi_type type, Py_ssize_t *size)
         chi_type type;
         uint8_t size;
         const char *format;
-    } formats[] = {{CHI_I8, 1, "b"},  {CHI_I16, 2, "h"}, {CHI_I32, 4, "i"},
-                   {CHI_I64, 8, "q"}, {CHI_F32, 4, "f"}, {CHI_F64, 8, "d"},
+    } formats[] = {{CHI_I8, 1, "b"},     {CHI_I16, 2, "h"}, {CHI_I32, 4, "i"},
+                   {CHI_I64, 8, "q"},    {CHI_F32, 4, "f"}, {CHI_F64, 8, "d"},
                    {CHI_V128, 16, "16s"}};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (formats[i].type == type) {
@@ -301,16 +302,18 @@ static void array_release(PyObject *self, Py_buffer *view)
     PyMem_Free(view->internal);
 }
 
-PyDoc_STRVAR(array_doc,
-"An array of the guest.\n"
-"\n"
-"A sequence of fixed length; arrays of numbers are also buffers, without a\n"
-"copy. The same array is the same object as long as that lives.\n");
+PyDoc_STRVAR(
+    array_doc,
+    "An array of the guest.\n"
+    "\n"
+    "A sequence of fixed length; arrays of numbers are also buffers, without a\n"
+    "copy. The same array is the same object as long as that lives.\n");
 
 static PyType_Slot array_slots[] = {
     {Py_tp_dealloc, PY_SLOT(dealloc)},
     {Py_tp_traverse, PY_SLOT(traverse)},
     {Py_tp_repr, PY_SLOT(repr)},
+    {Py_tp_iter, PY_SLOT(PySeqIter_New)},
     {Py_sq_length, PY_SLOT(array_length)},
     {Py_sq_item, PY_SLOT(array_item)},
     {Py_sq_ass_item, PY_SLOT(array_set_item)},
@@ -323,8 +326,7 @@ static PyType_Slot array_slots[] = {
 PyType_Spec py_array_spec = {
     .name = "chiasm.Array",
     .basicsize = sizeof(RefObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION
-             | Py_TPFLAGS_SEQUENCE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_SEQUENCE,
     .slots = array_slots,
 };

@@ -6,8 +6,7 @@
 
 /* Struct and Array. */
 typedef struct {
-    PyObject_HEAD
-    StoreObject *store;
+    PyObject_HEAD StoreObject *store;
     chi_root *root;
     uint64_t word;
     PyObject *weakrefs;

@@ -120,8 +120,7 @@ PyObject *py_source_stem(const Source *s)
 {
     static const char *const endings[] = {".wasm", ".wat", ".wast"};
     Py_ssize_t len;
-    const char *path =
-        s->file ? PyUnicode_AsUTF8AndSize(s->file, &len) : NULL;
+    const char *path = s->file ? PyUnicode_AsUTF8AndSize(s->file, &len) : NULL;
     if (!path) {
         PyErr_Clear();
         return NULL;

@@ -166,6 +166,46 @@ static int move_wrappers(StoreObject *to, StoreObject *from)
     return 0;
 }
 
+int py_store_name_instance(StoreObject *s, const chi_instance *i,
+                           PyObject *name)
+{
+    int result = -1;
+    if (!name && !s->names)
+        return 0;
+    if (!s->names)
+        s->names = PyDict_New();
+    PyObject *key = s->names ? PyLong_FromVoidPtr((void *)(uintptr_t)i) : NULL;
+    if (key && name)
+        result = PyDict_SetItem(s->names, key, name);
+    else if (key && (result = PyDict_Contains(s->names, key)) > 0)
+        result = PyDict_DelItem(s->names, key);
+    Py_XDECREF(key);
+    return result < 0 ? -1 : 0;
+}
+
+PyObject *py_store_instance_name(StoreObject *s, const chi_instance *i)
+{
+    PyObject *name = NULL, *key;
+    key = s->names ? PyLong_FromVoidPtr((void *)(uintptr_t)i) : NULL;
+    if (key)
+        compat_dict_get(s->names, key, &name);
+    Py_XDECREF(key);
+    PyErr_Clear();
+    return name;
+}
+
+static int move_names(StoreObject *to, StoreObject *from)
+{
+    if (!from->names)
+        return 0;
+    if (!to->names) {
+        to->names = from->names;
+        from->names = NULL;
+        return 0;
+    }
+    return PyDict_Update(to->names, from->names);
+}
+
 static void free_python_tag(StoreObject *s)
 {
     if (s->python_tag)
@@ -184,8 +224,8 @@ bool py_store_merge(StoreObject *a, StoreObject *b)
     free_python_tag(b);
     if (!chi_store_merge(a->store, b->store, &err))
         return false;
-    if (move_wrappers(a, b) < 0)
-        PyErr_Clear(); /* wrappers are made anew where they are not found */
+    if (move_wrappers(a, b) < 0 || move_names(a, b) < 0)
+        PyErr_Clear(); /* what is not found is made anew */
     move_held(a, b);
     drain_dead(b);
     b->target = (StoreObject *)Py_NewRef((PyObject *)a);
@@ -194,11 +234,8 @@ bool py_store_merge(StoreObject *a, StoreObject *b)
 
 static int wait_slice(StoreObject *s, ThreadRecord *t, bool *is_free)
 {
-    Py_BEGIN_ALLOW_THREADS
-    *is_free = chi_store_wait(s->store, PY_TICK_NS);
-    Py_END_ALLOW_THREADS
-    if (PyErr_CheckSignals() < 0)
-        return -1;
+    Py_BEGIN_ALLOW_THREADS *is_free = chi_store_wait(s->store, PY_TICK_NS);
+    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() < 0) return -1;
     return py_thread_check_deadline(s->state, t);
 }
 
@@ -272,7 +309,8 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject *limits = Py_None;
     chi_limits values;
     State *st = py_state_of(type);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Store", PY_NAMES(names), &limits)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Store", PY_NAMES(names),
+                                     &limits)
         || py_limits_read(st, limits, &values) < 0)
         return NULL;
     return (PyObject *)py_store_new(st, &values);
@@ -330,6 +368,7 @@ static void dealloc(PyObject *self)
         py_store_unhold(s->held);
     py_map_clear(&s->wrappers);
     PyMem_Free(s->drops);
+    Py_XDECREF(s->names);
     Py_XDECREF(s->pending);
     Py_XDECREF(s->thrown);
     Py_XDECREF((PyObject *)s->target);
@@ -423,30 +462,33 @@ static PyGetSetDef getset[] = {
 
 static PyMethodDef methods[] = {
     {"collect", collect, METH_NOARGS,
-     PyDoc_STR("collect()\n--\n\nFree what nothing can reach any more.")},
+     PyDoc_STR(
+         "collect($self, /)\n--\n\nFree what nothing can reach any more.")},
     {"usage", usage, METH_NOARGS,
-     PyDoc_STR("usage()\n--\n\nCount what the store holds, as a dict.")},
+     PyDoc_STR(
+         "usage($self, /)\n--\n\nCount what the store holds, as a dict.")},
     {"cancel", cancel, METH_NOARGS,
-     PyDoc_STR("cancel()\n--\n\n"
+     PyDoc_STR("cancel($self, /)\n--\n\n"
                "Raise Cancelled out of the guest code that runs now.")},
     {0}};
 
-static PyMemberDef members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(StoreObject, weakrefs),
-     READONLY, NULL},
-    {0}};
+static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
+                                 offsetof(StoreObject, weakrefs), READONLY,
+                                 NULL},
+                                {0}};
 
-PyDoc_STRVAR(doc,
-"Store(limits=None)\n--\n\n"
-"What instances that belong together live in; the unit of threads and limits.\n"
-"\n"
-"Stores are made and joined by `instantiate`; one made by hand chooses its\n"
-"limits once, or puts instances together that share nothing.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"limits : Limits, optional\n"
-"    What all instances in it may use together.\n");
+PyDoc_STRVAR(
+    doc,
+    "Store(limits=None)\n--\n\n"
+    "What instances that belong together live in; the unit of threads and limits.\n"
+    "\n"
+    "Stores are made and joined by `instantiate`; one made by hand chooses its\n"
+    "limits once, or puts instances together that share nothing.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "limits : Limits, optional\n"
+    "    What all instances in it may use together.\n");
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},
@@ -461,7 +503,6 @@ static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
 PyType_Spec py_store_spec = {
     .name = "chiasm.Store",
     .basicsize = sizeof(StoreObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };

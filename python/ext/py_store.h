@@ -38,8 +38,7 @@ typedef struct {
 } Drop;
 
 struct StoreObject {
-    PyObject_HEAD
-    State *state;
+    PyObject_HEAD State *state;
     chi_store *store;
     StoreObject *target; /* what it has been merged into, or NULL */
     Held *held;
@@ -51,7 +50,8 @@ struct StoreObject {
     PyObject *thrown;  /* the last ExceptionObject that Python threw in */
     chi_tag *python_tag;
     _Atomic bool cancelled;
-    PointerMap wrappers; /* entity, instance or word -> its object */
+    PointerMap wrappers; /* entity or word -> its object */
+    PyObject *names;     /* dict: address of an instance -> str, or NULL */
     PyObject *weakrefs;
 };
 
@@ -97,6 +97,12 @@ static inline void py_store_settle(StoreObject *s)
         || atomic_load_explicit(&s->cancelled, memory_order_relaxed))
         py_store_settle_slow(s);
 }
+
+/* The name that an instance was given: borrowed, or NULL.  name NULL: none,
+ * whatever an earlier one at the same address had. */
+int py_store_name_instance(StoreObject *s, const chi_instance *i,
+                           PyObject *name);
+PyObject *py_store_instance_name(StoreObject *s, const chi_instance *i);
 
 /* The tag of Python's exceptions, as this store knows it; NULL with an
  * exception. */

@@ -50,12 +50,14 @@ static PyObject *make(State *st, const chi_externtype *type, PyObject *init)
 
 static PyObject *new(PyTypeObject *class, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"type", "min", "max", "init", "index", NULL};
+    static const char *const names[] = {"type", "min",   "max",
+                                        "init", "index", NULL};
     PyObject *element, *min, *max = Py_None, *init = NULL, *index = NULL;
     State *st = py_state_of(class);
     chi_externtype type = {.kind = CHI_TABLE};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O$OU:Table", PY_NAMES(names),
-                                     &element, &min, &max, &init, &index)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O$OU:Table",
+                                     PY_NAMES(names), &element, &min, &max,
+                                     &init, &index)
         || py_valtype_parse(st, element, &type.type) < 0
         || py_types_limits(min, max, &type) < 0)
         return NULL;
@@ -167,8 +169,8 @@ static PyObject *grow(PyObject *self, PyObject *args, PyObject *kwargs)
     PyObject *init = NULL;
     unsigned long long n;
     uint64_t word;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "K|O:grow", PY_NAMES(names), &n,
-                                     &init)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "K|O:grow", PY_NAMES(names),
+                                     &n, &init)
         || py_entity_claim(self) < 0
         || element_in(py_entity_store(self), type_of(self).type, init, &word)
                < 0)
@@ -209,32 +211,33 @@ static PyMethodDef methods[] = {
 static PyMemberDef members[] = {ENTITY_WEAKREFS, {0}};
 
 PyDoc_STRVAR(doc,
-"Table(type, min, max=None, *, init=None, index='i32')\n--\n\n"
-"A table of references: a sequence of Func or of objects.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"type : str\n"
-"    The elements' type: 'funcref', 'externref', ...\n"
-"min, max : int\n"
-"    Numbers of elements; max None: no limit of its own.\n"
-"init : optional\n"
-"    What all elements are at first; default None (null).\n"
-"index : {'i32', 'i64'}\n"
-"    The type of indices.\n"
-"\n"
-"Examples\n"
-"--------\n"
-">>> import chiasm\n"
-">>> t = chiasm.Table('externref', 2)\n"
-">>> t[1] = 'anything'\n"
-">>> list(t)\n"
-"[None, 'anything']\n");
+             "Table(type, min, max=None, *, init=None, index='i32')\n--\n\n"
+             "A table of references: a sequence of Func or of objects.\n"
+             "\n"
+             "Parameters\n"
+             "----------\n"
+             "type : str\n"
+             "    The elements' type: 'funcref', 'externref', ...\n"
+             "min, max : int\n"
+             "    Numbers of elements; max None: no limit of its own.\n"
+             "init : optional\n"
+             "    What all elements are at first; default None (null).\n"
+             "index : {'i32', 'i64'}\n"
+             "    The type of indices.\n"
+             "\n"
+             "Examples\n"
+             "--------\n"
+             ">>> import chiasm\n"
+             ">>> t = chiasm.Table('externref', 2)\n"
+             ">>> t[1] = 'anything'\n"
+             ">>> list(t)\n"
+             "[None, 'anything']\n");
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},
                               {Py_tp_traverse, PY_SLOT(py_entity_traverse)},
                               {Py_tp_repr, PY_SLOT(repr)},
+                              {Py_tp_iter, PY_SLOT(PySeqIter_New)},
                               {Py_mp_length, PY_SLOT(length)},
                               {Py_mp_subscript, PY_SLOT(get_item)},
                               {Py_mp_ass_subscript, PY_SLOT(set_item)},
@@ -249,7 +252,7 @@ static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
 PyType_Spec py_table_spec = {
     .name = "chiasm.Table",
     .basicsize = sizeof(EntityObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_SEQUENCE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_SEQUENCE,
     .slots = slots,
 };

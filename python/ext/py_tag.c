@@ -35,7 +35,8 @@ static PyObject *new(PyTypeObject *class, PyObject *args, PyObject *kwargs)
     static const char *const names[] = {"type", NULL};
     PyObject *type;
     State *st = py_state_of(class);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Tag", PY_NAMES(names), &type))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Tag", PY_NAMES(names),
+                                     &type))
         return NULL;
     Signature *sig = py_tagtype_signature(st, type);
     if (!sig)
@@ -72,8 +73,8 @@ static PyObject *repr(PyObject *self)
 {
     PyObject *type = get_type(self, NULL), *result = NULL;
     if (type)
-        result = PyUnicode_FromFormat("<chiasm.Tag %S at %p>", type,
-                                      (void *)self);
+        result =
+            PyUnicode_FromFormat("<chiasm.Tag %S at %p>", type, (void *)self);
     Py_XDECREF(type);
     return result;
 }
@@ -82,18 +83,19 @@ static PyGetSetDef getset[] = {
     {"type", get_type, NULL, PyDoc_STR("Its TagType."), NULL}, {0}};
 static PyMemberDef members[] = {ENTITY_WEAKREFS, {0}};
 
-PyDoc_STRVAR(doc,
-"Tag(type)\n--\n\n"
-"A kind of WebAssembly exceptions.\n"
-"\n"
-"Tags are equal if they are one and the same to the guest.\n"
-"`Tag.python_exception` is the tag of exceptions that Python code raises on\n"
-"their way through a guest; its one parameter, an externref, is the exception.\n"
-"\n"
-"Parameters\n"
-"----------\n"
-"type : FuncType, TagType or sequence of str\n"
-"    The types of what such an exception carries.\n");
+PyDoc_STRVAR(
+    doc,
+    "Tag(type)\n--\n\n"
+    "A kind of WebAssembly exceptions.\n"
+    "\n"
+    "Tags are equal if they are one and the same to the guest.\n"
+    "`Tag.python_exception` is the tag of exceptions that Python code raises on\n"
+    "their way through a guest; its one parameter, an externref, is the exception.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "type : FuncType, TagType or sequence of str\n"
+    "    The types of what such an exception carries.\n");
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},
@@ -109,7 +111,6 @@ static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
 PyType_Spec py_tag_spec = {
     .name = "chiasm.Tag",
     .basicsize = sizeof(EntityObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };

@@ -54,6 +54,6 @@ chi_code py_interrupt(void *env, chi_store *store);
 void py_store_cancel(StoreObject *s);
 
 /* How often guests look for signals, deadlines and threads that wait. */
-enum { PY_TICK_NS = 4000000 };
+enum { PY_TICK_NS = 2500000 };
 
 #endif

@@ -29,11 +29,11 @@ static PyObject *function_name(const chi_frame *frame)
 static PyObject *module_name(StoreObject *s, const chi_frame *frame)
 {
     const chi_module *m = frame->module;
-    PyObject *exports = py_map_get(&s->wrappers, frame->instance);
+    PyObject *given = py_store_instance_name(s, frame->instance);
     PyObject *known = py_map_get(&s->state->modules, m);
     size_t len = 0;
-    if (exports)
-        return Py_NewRef(((ExportsObject *)exports)->name);
+    if (given)
+        return Py_NewRef(given);
     if (known)
         return py_module_name(known);
     const char *name = chi_module_name(m, &len);
@@ -72,8 +72,7 @@ static PyFrameObject *new_frame(StoreObject *s, const chi_frame *frame)
     if (!code)
         return NULL;
     PyFrameObject *result =
-        PyFrame_New(PyThreadState_Get(), code,
-                    s->state->frame_globals, NULL);
+        PyFrame_New(PyThreadState_Get(), code, s->state->frame_globals, NULL);
 #if PY_VERSION_HEX < 0x030b0000
     if (result)
         result->f_lineno = (int)frame->offset;
@@ -128,12 +127,9 @@ void py_traceback_add(StoreObject *s)
 static PyObject *frame_record(StoreObject *s, const chi_frame *frame)
 {
     PyObject *fields[] = {
-        function_name(frame),
-        PyLong_FromUnsignedLong(frame->function),
-        module_name(s, frame),
-        PyLong_FromUnsignedLong(frame->offset),
-        Py_NewRef(Py_None),
-        Py_NewRef(Py_None),
+        function_name(frame),  PyLong_FromUnsignedLong(frame->function),
+        module_name(s, frame), PyLong_FromUnsignedLong(frame->offset),
+        Py_NewRef(Py_None),    Py_NewRef(Py_None),
     };
     return py_record_make(s->state, TYPE_FRAME, fields,
                           sizeof fields / sizeof *fields);

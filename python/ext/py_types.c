@@ -227,8 +227,10 @@ static PyObject *index_of(State *st, const chi_externtype *t)
 static PyObject *make_memorytype(State *st, const chi_externtype *t)
 {
     PyObject *fields[] = {
-        PyLong_FromUnsignedLongLong(t->min),  max_of(t),
-        PyBool_FromLong(t->shared),           index_of(st, t),
+        PyLong_FromUnsignedLongLong(t->min),
+        max_of(t),
+        PyBool_FromLong(t->shared),
+        index_of(st, t),
         PyLong_FromUnsignedLong(t->page_size),
     };
     return py_record_make(st, TYPE_MEMORY_TYPE, fields, 5);
@@ -285,8 +287,8 @@ static Signature *signature_of(PyObject *params, PyObject *results)
         .n_results = results ? (uint32_t)PyTuple_GET_SIZE(results) : 0,
     };
     Signature *sig = NULL;
-    chi_type *types = PyMem_Calloc(type.n_params + type.n_results + 1,
-                                   sizeof *types);
+    chi_type *types =
+        PyMem_Calloc(type.n_params + type.n_results + 1, sizeof *types);
     if (!types)
         return (Signature *)PyErr_NoMemory();
     type.types = types;
@@ -328,8 +330,8 @@ int py_types_limits(PyObject *min, PyObject *max, chi_externtype *out)
     if (check_size(&low, false, "min") == 0
         && check_size(&high, true, "max") == 0) {
         out->min = PyLong_AsUnsignedLongLong(low);
-        out->max = high == Py_None ? UINT64_MAX
-                                   : PyLong_AsUnsignedLongLong(high);
+        out->max =
+            high == Py_None ? UINT64_MAX : PyLong_AsUnsignedLongLong(high);
         result = 0;
     }
     Py_XDECREF(low);
@@ -419,8 +421,8 @@ static PyObject *tabletype_str(PyObject *self)
 
 static PyObject *globaltype_str(PyObject *self)
 {
-    const char *form = record_field(self, 1) == Py_True ? "(global (mut %U))"
-                                                        : "(global %U)";
+    const char *form =
+        record_field(self, 1) == Py_True ? "(global (mut %U))" : "(global %U)";
     return PyUnicode_FromFormat(form, record_field(self, 0));
 }
 
@@ -460,8 +462,7 @@ static PyMemberDef globaltype_members[] = {
     RECORD_FIELD("mutable", 1, "Whether it may be set."),
     {0}};
 static PyMemberDef tagtype_members[] = {
-    RECORD_FIELD("params", 0, "Types of what such an exception carries."),
-    {0}};
+    RECORD_FIELD("params", 0, "Types of what such an exception carries."), {0}};
 static PyMemberDef import_members[] = {
     RECORD_FIELD("module", 0, "The name of the module asked for."),
     RECORD_FIELD("name", 1, "The name in that module."),
@@ -473,38 +474,35 @@ static PyMemberDef export_members[] = {
     {0}};
 
 PyDoc_STRVAR(functype_doc,
-"FuncType(params=(), results=())\n--\n\n"
-"The type of a function: value types as WAT spells them.\n"
-"\n"
-"Examples\n"
-"--------\n"
-">>> import chiasm\n"
-">>> t = chiasm.FuncType(['i32', 'i32'], ['f64'])\n"
-">>> print(t)\n"
-"(func (param i32 i32) (result f64))\n");
-PyDoc_STRVAR(memorytype_doc,
-"MemoryType(min, max=None, shared=False, index='i32', page_size=65536)\n--\n\n"
-"The type of a memory; sizes in pages.\n");
+             "FuncType(params=(), results=())\n--\n\n"
+             "The type of a function: value types as WAT spells them.\n"
+             "\n"
+             "Examples\n"
+             "--------\n"
+             ">>> import chiasm\n"
+             ">>> t = chiasm.FuncType(['i32', 'i32'], ['f64'])\n"
+             ">>> print(t)\n"
+             "(func (param i32 i32) (result f64))\n");
+PyDoc_STRVAR(
+    memorytype_doc,
+    "MemoryType(min, max=None, shared=False, index='i32', page_size=65536)\n--\n\n"
+    "The type of a memory; sizes in pages.\n");
 PyDoc_STRVAR(tabletype_doc,
-"TableType(type, min, max=None, index='i32')\n--\n\n"
-"The type of a table.\n");
-PyDoc_STRVAR(globaltype_doc,
-"GlobalType(type, mutable=False)\n--\n\n"
-"The type of a global.\n");
-PyDoc_STRVAR(tagtype_doc,
-"TagType(params=())\n--\n\n"
-"The type of a tag: what its exceptions carry.\n");
-PyDoc_STRVAR(import_doc,
-"Import(module, name, type)\n--\n\n"
-"Something that a module wants.\n");
-PyDoc_STRVAR(export_doc,
-"Export(name, type)\n--\n\n"
-"Something that a module gives.\n");
+             "TableType(type, min, max=None, index='i32')\n--\n\n"
+             "The type of a table.\n");
+PyDoc_STRVAR(globaltype_doc, "GlobalType(type, mutable=False)\n--\n\n"
+                             "The type of a global.\n");
+PyDoc_STRVAR(tagtype_doc, "TagType(params=())\n--\n\n"
+                          "The type of a tag: what its exceptions carry.\n");
+PyDoc_STRVAR(import_doc, "Import(module, name, type)\n--\n\n"
+                         "Something that a module wants.\n");
+PyDoc_STRVAR(export_doc, "Export(name, type)\n--\n\n"
+                         "Something that a module gives.\n");
 
-#define SLOTS(NAME)                                                           \
-    static PyType_Slot NAME##_slots[] = {                                     \
-        RECORD_SLOTS(NAME##_members, NAME##_doc),                             \
-        {Py_tp_str, PY_SLOT(NAME##_str)},                                     \
+#define SLOTS(NAME)                                                            \
+    static PyType_Slot NAME##_slots[] = {                                      \
+        RECORD_SLOTS(NAME##_members, NAME##_doc),                              \
+        {Py_tp_str, PY_SLOT(NAME##_str)},                                      \
         {0, NULL}}
 SLOTS(functype);
 SLOTS(memorytype);

@@ -371,9 +371,8 @@ ValueResult py_values_in(StoreObject *s, const chi_type *types,
     return references_in(s, types, kinds, n, v, slots, failed);
 }
 
-static int out_each(StoreObject *s, const chi_type *types,
-                    const uint8_t *kinds, uint32_t n, const uint64_t *slots,
-                    PyObject **out)
+static int out_each(StoreObject *s, const chi_type *types, const uint8_t *kinds,
+                    uint32_t n, const uint64_t *slots, PyObject **out)
 {
     for (uint32_t i = 0; i < n; slots += kind_slots(kinds[i]), i++) {
         out[i] = py_value_out(s, types[i], slots);

@@ -23,7 +23,10 @@ typedef enum {
 } ValueKind;
 
 static inline bool kind_is_number(ValueKind k) { return k <= KIND_V128; }
-static inline unsigned kind_slots(ValueKind k) { return k == KIND_V128 ? 2 : 1; }
+static inline unsigned kind_slots(ValueKind k)
+{
+    return k == KIND_V128 ? 2 : 1;
+}
 ValueKind py_value_kind(chi_type type);
 
 /* A function type, counted.  `kinds` and `types`: parameters, then results. */
