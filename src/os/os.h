@@ -20,6 +20,8 @@ void *os_pages_reserve_aligned(size_t size, size_t align);
 bool os_pages_commit(void *p, size_t size);
 /* Gives the memory back; the address space stays reserved and unreadable. */
 bool os_pages_decommit(void *p, size_t size);
+/* Makes committed pages zero, and gives their memory back until touched. */
+bool os_pages_clear(void *p, size_t size);
 void os_pages_release(void *p, size_t size);
 /* Grows a reservation whose first `committed` bytes are committed, moving it
  * if it must; NULL if refused, and then nothing has changed. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/slot.h"
 #include "runtime/store.h"
 
 static uint8_t no_bytes[16];
@@ -34,38 +35,57 @@ static uint64_t round_up(uint64_t bytes)
 
 /* ---- reservations */
 
-/* All it may become; of a 64-bit memory without a sensible maximum, as much
- * as a 32-bit one. */
+/* A slot, if that is all it may become; of a 64-bit memory without a sensible
+ * maximum, room to double. */
 static uint64_t wanted_bytes(uint64_t bytes, uint64_t most)
 {
-    const uint64_t enough = (uint64_t)4 << 30;
-    if (most <= enough)
-        return most;
-    return bytes < enough / 2 ? enough : bytes * 2 < most ? bytes * 2 : most;
+    if (most <= SLOT_BYTES || bytes < SLOT_BYTES / 2)
+        return SLOT_BYTES;
+    return bytes * 2 < most ? bytes * 2 : most;
 }
 
-/* Where the system refuses what is wanted, addresses are scarce: the steps
- * are small. */
-static bool reserve_some(MemoryData *d, uint64_t bytes, uint64_t want)
+/* What to ask the system for, one after the other: all, some room to grow,
+ * no more than is needed.  Where all is refused addresses are scarce, and
+ * others need them, too. */
+enum { STEPS = 3 };
+static void ladder(uint64_t bytes, uint64_t most, uint64_t steps[STEPS])
 {
-    static const uint64_t steps[] = {256 << 20, 64 << 20, 16 << 20, 4 << 20, 0};
+    enum { ROOM = 1 << 20 };
+    uint64_t some = bytes < ROOM / 2 ? ROOM : bytes * 2;
+    steps[0] = round_up(wanted_bytes(bytes, most));
+    steps[1] = round_up(some < most ? some : most);
+    steps[2] = round_up(bytes);
+}
+
+static bool reserve(MemoryData *d, uint64_t size)
+{
     uint64_t page = os_page_size();
-    uint64_t size = round_up(want);
-    for (int i = 0;; size = steps[i++]) {
-        uint64_t least = round_up(bytes);
-        if (size < least)
-            size = least;
-        void *p = size + page <= SIZE_MAX / 2
-                      ? os_pages_reserve((size_t)(size + page))
-                      : NULL;
-        if (p) {
-            d->base = p;
-            d->reserved = size;
-            return true;
-        }
-        if (size == least)
-            return false;
+    Slot slot;
+    if (size > SIZE_MAX / 2)
+        return false;
+    if (size == SLOT_BYTES && slot_take(&slot)) {
+        d->base = slot.base;
+        d->committed = slot.committed;
+        d->reserved = size;
+        return true;
     }
+    void *p = os_pages_reserve((size_t)(size + page));
+    if (!p) {
+        slot_flush();
+        p = os_pages_reserve((size_t)(size + page));
+    }
+    if (!p)
+        return false;
+    d->base = p;
+    d->reserved = size;
+    return true;
+}
+
+static bool reserve_some(MemoryData *d, uint64_t bytes, uint64_t most)
+{
+    uint64_t steps[STEPS];
+    ladder(bytes, most, steps);
+    return reserve(d, steps[0]) || reserve(d, steps[1]) || reserve(d, steps[2]);
 }
 
 /* Makes the first `bytes` memory; the reservation is large enough. */
@@ -95,13 +115,13 @@ static bool move(MemoryData *d, uint64_t reserved)
 /* A view that is pinned does not see the base move. */
 static bool make_room(MemoryData *d, uint64_t bytes)
 {
+    uint64_t steps[STEPS];
     if (bytes <= d->reserved)
         return true;
     if (d->shared || atomic_load(&d->pins))
         return false;
-    uint64_t most = d->max_pages << d->page_log2;
-    return move(d, round_up(wanted_bytes(bytes, most)))
-           || move(d, round_up(bytes));
+    ladder(bytes, d->max_pages << d->page_log2, steps);
+    return move(d, steps[0]) || move(d, steps[1]) || move(d, steps[2]);
 }
 
 /* ---- making and ending */
@@ -122,7 +142,9 @@ static MemoryData *new_data(const MemoryType *t)
 
 static void free_data(MemoryData *d)
 {
-    if (d->base)
+    bool kept =
+        d->reserved == SLOT_BYTES && slot_give((Slot){d->base, d->committed});
+    if (d->base && !kept)
         os_pages_release(d->base, (size_t)(d->reserved + os_page_size()));
     os_mutex_destroy(&d->lock);
     free(d);
@@ -138,8 +160,9 @@ static bool set_up(MemoryData *d, const MemoryType *t, Error *err)
 {
     uint64_t pages = t->limits.min, bytes = pages << d->page_log2;
     uint64_t most = d->max_pages << d->page_log2;
-    uint64_t want = d->shared ? most : wanted_bytes(bytes, most);
-    if (!reserve_some(d, d->shared ? most : bytes, want) || !commit(d, bytes))
+    bool reserved =
+        d->shared ? reserve(d, round_up(most)) : reserve_some(d, bytes, most);
+    if (!reserved || !commit(d, bytes))
         return error_set(err, ERR_MEMORY, ERROR_NO_OFFSET,
                          "the system refuses %llu bytes for a %smemory",
                          (unsigned long long)(d->shared ? most : bytes),

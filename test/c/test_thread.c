@@ -13,7 +13,7 @@
 static uintptr_t limit_of(Store *s) { return atomic_load(&s->limit); }
 
 static _Atomic int asked;
-static ErrorCode answer;
+static _Atomic ErrorCode answer;
 static ErrorCode handler(void *env, Store *s)
 {
     (void)env, (void)s;

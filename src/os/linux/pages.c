@@ -56,6 +56,11 @@ bool os_pages_decommit(void *p, size_t size)
     return mmap(p, size, PROT_NONE, FLAGS | MAP_FIXED, -1, 0) == p;
 }
 
+bool os_pages_clear(void *p, size_t size)
+{
+    return madvise(p, size, MADV_DONTNEED) == 0;
+}
+
 void os_pages_release(void *p, size_t size)
 {
     munmap(p, size);
