@@ -11,7 +11,7 @@
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* ----------------------------------------------------------------- running */
+/* ---- running */
 
 /* Not the guest's failure: a Python exception is set. */
 #define RAISED CHI_CODE_COUNT
@@ -73,7 +73,7 @@ static chi_code run_again(FuncObject *f, chi_code code, uint64_t *slots,
     return code;
 }
 
-/* --------------------------------------------------------- wrong arguments */
+/* ---- wrong arguments */
 
 static PyObject *wrong_argument(FuncObject *f, uint32_t i, PyObject *v,
                                 ValueResult why)
@@ -107,7 +107,7 @@ static inline bool is_wrong_call(const FuncObject *f, Py_ssize_t n,
                || PyTuple_GET_SIZE(keywords));
 }
 
-/* ---------------------------------------------------------- numbers in, out */
+/* ---- numbers in, out */
 
 static PyObject *tuple_of_numbers(const Signature *sig, const uint64_t *slots)
 {
@@ -171,7 +171,7 @@ ENTRY(call_f32, value_f32)
 ENTRY(call_f64, value_f64)
 ENTRY(call_mixed, MIXED)
 
-/* ------------------------------------------------------------ everything else */
+/* ---- everything else */
 
 enum { STACK_SLOTS = 32 };
 

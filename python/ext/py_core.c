@@ -10,7 +10,7 @@ static State *state_of_module(PyObject *module)
     return PyModule_GetState(module);
 }
 
-/* ---------------------------------------------------------------- functions */
+/* ---- functions */
 
 static PyObject *instantiate(PyObject *module, PyObject *args, PyObject *kwargs)
 {
@@ -92,21 +92,24 @@ static PyObject *ops(PyObject *module, PyObject *unused)
     return proxy;
 }
 
-PyDoc_STRVAR(
-    instantiate_doc,
-    "instantiate($module, /, source, imports=None, *, wasi=None, tier='auto', "
-    "limits=None, config=None, store=None, gil=None, name=None)\n--\n\n"
+static const char instantiate_doc[] =
+    "instantiate($module, /, source, imports=None, *, wasi=None, "
+    "tier='auto', limits=None, config=None, store=None, gil=None, name=None)\n"
+    "--\n"
+    "\n"
     "Link a module with its imports and start it: an `Instance`.\n"
     "\n"
-    "See `Instance` for the parameters, errors and an example.");
-PyDoc_STRVAR(features_doc,
-             "features($module, /)\n--\n\n"
-             "What this build can do.\n"
-             "\n"
-             "Returns\n"
-             "-------\n"
-             "dict\n"
-             "    ``version``, the names of all ``features`` and ``tiers``.");
+    "See `Instance` for the parameters, errors and an example.";
+static const char features_doc[] =
+    "features($module, /)\n"
+    "--\n"
+    "\n"
+    "What this build can do.\n"
+    "\n"
+    "Returns\n"
+    "-------\n"
+    "dict\n"
+    "    ``version``, the names of all ``features`` and ``tiers``.";
 
 static PyMethodDef functions[] = {
     {"instantiate", PY_METHOD(instantiate), METH_VARARGS | METH_KEYWORDS,
@@ -116,7 +119,7 @@ static PyMethodDef functions[] = {
     {"_restore_module", restore_module, METH_VARARGS, NULL},
     {0}};
 
-/* -------------------------------------------------------------------- set-up */
+/* ---- set-up */
 
 static int add_strings(State *st)
 {

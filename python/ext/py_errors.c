@@ -3,7 +3,7 @@
 
 #include "py_module.h"
 
-/* ----------------------------------------------------------------- classes */
+/* ---- classes */
 
 typedef struct {
     ErrorTag tag;
@@ -117,7 +117,7 @@ int py_errors_init(State *st, PyObject *module)
                      (PyObject *)py_exception_type(st, module));
 }
 
-/* ------------------------------------------------------------ plain raising */
+/* ---- plain raising */
 
 static PyObject *class_of(State *st, chi_code code)
 {
@@ -144,7 +144,7 @@ PyObject *py_error_raise(State *st, const chi_error *err)
     return NULL;
 }
 
-/* ------------------------------------------------------------ CompileError */
+/* ---- CompileError */
 
 /* The line of text an error is in. */
 static PyObject *line_of(const chi_error *err, const char *text, size_t len)
@@ -241,7 +241,7 @@ PyObject *py_error_raise_compile(State *st, const chi_error *err,
     return NULL;
 }
 
-/* ------------------------------------------------------- the guest's failures */
+/* ---- the guest's failures */
 
 static PyObject *new_trap(StoreObject *s, chi_code code, const chi_error *err)
 {

@@ -35,7 +35,7 @@ static void set_root(PyObject *e, StoreObject *s, uint64_t word)
     f->root = chi_root_new(s->store, py_value_exnref(), word);
 }
 
-/* ------------------------------------------------------------ construction */
+/* ---- construction */
 
 static PyObject *normal(const Signature *sig, uint32_t i, PyObject *v)
 {
@@ -115,7 +115,7 @@ static int init(PyObject *self, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
-/* ------------------------------------------------------------- both ways */
+/* ---- both ways */
 
 /* Only what converts without running Python code. */
 static bool is_strict(ValueKind kind, PyObject *v)
@@ -298,7 +298,7 @@ PyObject *py_exception_taken(StoreObject *s)
     return e ? e : py_exception_out(s, word);
 }
 
-/* ---------------------------------------------------------------- the type */
+/* ---- the type */
 
 static int traverse(PyObject *self, visitproc visit, void *arg)
 {
@@ -355,20 +355,21 @@ static PyGetSetDef getset[] = {
 
 static PyMethodDef methods[] = {{"__reduce__", reduce, METH_NOARGS, NULL}, {0}};
 
-PyDoc_STRVAR(
-    doc,
-    "Exception(tag, /, *args)\n--\n\n"
+static const char doc[] =
+    "Exception(tag, /, *args)\n"
+    "--\n"
+    "\n"
     "A WebAssembly exception, on its way through Python.\n"
     "\n"
-    "Raised when a `throw` leaves the guest; raised by a host function, it goes\n"
-    "into the guest, which may catch it by its tag.\n"
+    "Raised when a `throw` leaves the guest; raised by a host function, it\n"
+    "goes into the guest, which may catch it by its tag.\n"
     "\n"
     "Parameters\n"
     "----------\n"
     "tag : Tag\n"
     "    What kind of exception it is.\n"
     "*args\n"
-    "    One value for each parameter of the tag.\n");
+    "    One value for each parameter of the tag.\n";
 
 static PyType_Slot slots[] = {
     {Py_tp_init, PY_SLOT(init)},   {Py_tp_traverse, PY_SLOT(traverse)},

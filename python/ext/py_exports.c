@@ -65,7 +65,7 @@ static void dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* ------------------------------------------------------------------ look-ups */
+/* ---- look-ups */
 
 static PyObject *make_export(ExportsObject *e, uint32_t i, PyObject *name)
 {
@@ -181,7 +181,7 @@ static PyObject *iterate(PyObject *self)
     return index ? PyObject_GetIter(index) : NULL;
 }
 
-/* ------------------------------------------------------------------ methods */
+/* ---- methods */
 
 static PyObject *keys(PyObject *self, PyObject *unused)
 {
@@ -282,12 +282,11 @@ static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
                                  NULL},
                                 {0}};
 
-PyDoc_STRVAR(
-    doc,
+static const char doc[] =
     "What an instance gives: functions, memories, tables, globals and tags.\n"
     "\n"
     "By attribute, or by item: names that are no identifiers, begin with an\n"
-    "underscore, or are those of methods are found by item only.\n");
+    "underscore, or are those of methods are found by item only.\n";
 
 static PyType_Slot slots[] = {{Py_tp_dealloc, PY_SLOT(dealloc)},
                               {Py_tp_traverse, PY_SLOT(traverse)},

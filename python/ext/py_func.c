@@ -38,7 +38,7 @@ int py_func_set_up(FuncObject *f, const Origin *o)
     return f->module ? 0 : -1;
 }
 
-/* ------------------------------------------------------------------- names */
+/* ---- names */
 
 static PyObject *name_of_index(const chi_module *m, uint32_t index)
 {
@@ -88,7 +88,7 @@ PyObject *py_func_place(FuncObject *f, uint32_t i)
     return result;
 }
 
-/* ------------------------------------------------------------- construction */
+/* ---- construction */
 
 static chi_func *new_host(StoreObject *s, PyObject *callable, PyObject *type,
                           PyObject *name)
@@ -165,7 +165,7 @@ static void dealloc(PyObject *self)
     py_entity_dealloc(self);
 }
 
-/* --------------------------------------------------------------- attributes */
+/* ---- attributes */
 
 static PyObject *get_type(PyObject *self, void *closure)
 {
@@ -286,14 +286,15 @@ static PyMemberDef members[] = {ENTITY_WEAKREFS,
                                  offsetof(FuncObject, call), READONLY, NULL},
                                 {0}};
 
-PyDoc_STRVAR(
-    doc,
-    "Func(callable, type, *, name=None)\n--\n\n"
+static const char doc[] =
+    "Func(callable, type, *, name=None)\n"
+    "--\n"
+    "\n"
     "A WebAssembly function: called like a Python function.\n"
     "\n"
-    "Exported functions are found in `Instance.exports`; the constructor makes a\n"
-    "host function of any callable, to put into a table or to link. (Callables\n"
-    "among the imports need no `Func`: the import has the type.)\n"
+    "Exported functions are found in `Instance.exports`; the constructor\n"
+    "makes a host function of any callable, to put into a table or to link.\n"
+    "(Callables among the imports need no `Func`: the import has the type.)\n"
     "\n"
     "Parameters\n"
     "----------\n"
@@ -313,16 +314,17 @@ PyDoc_STRVAR(
     "\n"
     "Notes\n"
     "-----\n"
-    "A function of a module that imports no Python code, and that may run long,\n"
-    "runs without the GIL. An i32 takes integers from -2**31 to 2**32 - 1, an i64\n"
-    "likewise; results are signed.\n"
+    "A function of a module that imports no Python code, and that may run\n"
+    "long, runs without the GIL. An i32 takes integers from -2**31 to 2**32\n"
+    "- 1, an i64 likewise; results are signed.\n"
     "\n"
     "Examples\n"
     "--------\n"
     ">>> import chiasm\n"
-    ">>> twice = chiasm.Func(lambda n: 2 * n, chiasm.FuncType(['i32'], ['i32']))\n"
+    ">>> t = chiasm.FuncType(['i32'], ['i32'])\n"
+    ">>> twice = chiasm.Func(lambda n: 2 * n, t)\n"
     ">>> twice(21)\n"
-    "42\n");
+    "42\n";
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},

@@ -120,9 +120,10 @@ static PyGetSetDef getset[] = {
     {0}};
 static PyMemberDef members[] = {ENTITY_WEAKREFS, {0}};
 
-PyDoc_STRVAR(
-    doc,
-    "Global(type, value=None, *, mutable=False)\n--\n\n"
+static const char doc[] =
+    "Global(type, value=None, *, mutable=False)\n"
+    "--\n"
+    "\n"
     "A WebAssembly global.\n"
     "\n"
     "Parameters\n"
@@ -132,7 +133,8 @@ PyDoc_STRVAR(
     "value : optional\n"
     "    What it starts with; default 0, or None for references.\n"
     "mutable : bool\n"
-    "    Whether it may be set; setting an immutable one is an AttributeError.\n"
+    "    Whether it may be set; setting an immutable one is an\n"
+    "    AttributeError.\n"
     "\n"
     "Examples\n"
     "--------\n"
@@ -140,7 +142,7 @@ PyDoc_STRVAR(
     ">>> g = chiasm.Global('i32', 41, mutable=True)\n"
     ">>> g.value += 1\n"
     ">>> g.value\n"
-    "42\n");
+    "42\n";
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},

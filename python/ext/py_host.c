@@ -11,7 +11,7 @@
 #include "py_errors.h"
 #include "py_thread.h"
 
-/* ------------------------------------------------------------------ failing */
+/* ---- failing */
 
 static bool is_for_guests(State *st, PyObject *e)
 {
@@ -67,7 +67,7 @@ static chi_code fail_result(StoreObject *s, const Held *h, uint32_t i,
     return fail(s);
 }
 
-/* ------------------------------------------------------------------ results */
+/* ---- results */
 
 static chi_code one_result(StoreObject *s, const Held *h, PyObject *v,
                            uint64_t *slots)
@@ -128,7 +128,7 @@ static inline chi_code results_in(StoreObject *s, const Held *h, PyObject *v,
     }
 }
 
-/* --------------------------------------------------------------- the calls */
+/* ---- the calls */
 
 enum { STACK_ARGS = 8 };
 
@@ -201,7 +201,7 @@ static chi_code call_host(void *host, chi_store *store, uint64_t *slots)
     return code;
 }
 
-/* ----------------------------------------------------------------- making */
+/* ---- making */
 
 static Held *hold_callable(StoreObject *s, Signature *sig, PyObject *callable,
                            PyObject *label)

@@ -56,21 +56,28 @@ static PyMemberDef op_members[] = {
     RECORD_FIELD("feature", 3, "The feature that brings it."),
     {0}};
 
-PyDoc_STRVAR(
-    function_doc,
-    "Function(index, name, type, size=0, offset=0, imported=False, location=None)"
-    "\n--\n\nA function of a module, as `Module.functions` lists it.\n");
-PyDoc_STRVAR(
-    frame_doc,
-    "Frame(function, index, module, offset, file=None, line=None)\n--\n\n"
-    "A guest frame, as `Trap.frames` lists it.\n");
-PyDoc_STRVAR(
-    diagnostic_doc,
+static const char function_doc[] =
+    "Function(index, name, type, size=0, offset=0, imported=False, "
+    "location=None)\n"
+    "--\n"
+    "\n"
+    "A function of a module, as `Module.functions` lists it.\n";
+static const char frame_doc[] =
+    "Frame(function, index, module, offset, file=None, line=None)\n"
+    "--\n"
+    "\n"
+    "A guest frame, as `Trap.frames` lists it.\n";
+static const char diagnostic_doc[] =
     "Diagnostic(code, message, line=None, column=None, byte_offset=None, "
-    "function=None, text=None)\n--\n\n"
-    "What is wrong at one place of a module.\n");
-PyDoc_STRVAR(op_doc, "Op(name, code, immediates='', feature='')\n--\n\n"
-                     "A WebAssembly instruction, as `chiasm.ops` lists it.\n");
+    "function=None, text=None)\n"
+    "--\n"
+    "\n"
+    "What is wrong at one place of a module.\n";
+static const char op_doc[] =
+    "Op(name, code, immediates='', feature='')\n"
+    "--\n"
+    "\n"
+    "A WebAssembly instruction, as `chiasm.ops` lists it.\n";
 
 static PyType_Slot function_slots[] = {
     RECORD_SLOTS(function_members, function_doc), {0, NULL}};

@@ -22,7 +22,7 @@ static PyObject *take_text(char *text, size_t len)
     return result;
 }
 
-/* ------------------------------------------------------- imports and exports */
+/* ---- imports and exports */
 
 static PyObject *make_import(ModuleObject *self, uint32_t i)
 {
@@ -141,7 +141,7 @@ static PyObject *get_custom_sections(PyObject *self, void *closure)
     return dict;
 }
 
-/* ------------------------------------------------------------- bytes and text */
+/* ---- bytes and text */
 
 static PyObject *to_bytes(PyObject *self, PyObject *unused)
 {
@@ -243,7 +243,7 @@ static PyObject *repr_html(PyObject *self, PyObject *unused)
     return text;
 }
 
-/* -------------------------------------------------------------- other modules */
+/* ---- other modules */
 
 static PyObject *strip(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -318,7 +318,7 @@ static PyObject *copy(PyObject *self, PyObject *unused)
     return Py_NewRef(self);
 }
 
-/* --------------------------------------------------------------- diagnostics */
+/* ---- diagnostics */
 
 typedef struct {
     State *state;
@@ -405,7 +405,7 @@ static PyObject *validate(PyObject *class, PyObject *args, PyObject *kwargs)
     return r.list;
 }
 
-/* ---------------------------------------------------------------- the tables */
+/* ---- the tables */
 
 PyGetSetDef py_inspect_getset[] = {
     {"name", get_name, NULL, PyDoc_STR("Its name, or None."), NULL},

@@ -9,7 +9,7 @@ static InstanceObject *instance_of(PyObject *self)
     return (InstanceObject *)self;
 }
 
-/* ---------------------------------------------------------------- arguments */
+/* ---- arguments */
 
 static int check_tier(PyObject *tier)
 {
@@ -130,7 +130,7 @@ PyObject *py_instance_make(State *st, PyObject *args, PyObject *kwargs)
     return self;
 }
 
-/* --------------------------------------------------------------- the object */
+/* ---- the object */
 
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -224,10 +224,11 @@ static PyMethodDef methods[] = {
                "now.")},
     {0}};
 
-PyDoc_STRVAR(
-    doc,
-    "Instance(source, imports=None, *, wasi=None, tier='auto', limits=None, "
-    "config=None, store=None, gil=None, name=None)\n--\n\n"
+static const char doc[] =
+    "Instance(source, imports=None, *, wasi=None, tier='auto', "
+    "limits=None, config=None, store=None, gil=None, name=None)\n"
+    "--\n"
+    "\n"
     "A module with its imports, ready to be called.\n"
     "\n"
     "Parameters\n"
@@ -235,10 +236,10 @@ PyDoc_STRVAR(
     "source : Module, bytes-like, str, path or binary file\n"
     "    The module, or what `Module` makes one of.\n"
     "imports : mapping, optional\n"
-    "    From module names to providers: mappings, `Exports` of other instances,\n"
-    "    Python modules, or objects whose attributes are looked up. What they\n"
-    "    hold: callables, `Func`, `Memory`, `Table`, `Global`, `Tag`, and numbers\n"
-    "    for immutable globals.\n"
+    "    From module names to providers: mappings, `Exports` of other\n"
+    "    instances, Python modules, or objects whose attributes are looked\n"
+    "    up. What they hold: callables, `Func`, `Memory`, `Table`,\n"
+    "    `Global`, `Tag`, and numbers for immutable globals.\n"
     "tier : {'auto', 'interp'}\n"
     "    How code is run.\n"
     "limits : Limits, optional\n"
@@ -246,10 +247,11 @@ PyDoc_STRVAR(
     "config : Config, optional\n"
     "    How code is run; default: as the environment says.\n"
     "store : Store, optional\n"
-    "    Where the instance lives; default: with its imports, or on its own.\n"
+    "    Where the instance lives; default: with its imports, or on its\n"
+    "    own.\n"
     "gil : bool, optional\n"
-    "    False: calls that may run long release the GIL, True: they keep it;\n"
-    "    default: they release it if no import is Python code.\n"
+    "    False: calls that may run long release the GIL, True: they keep\n"
+    "    it; default: they release it if no import is Python code.\n"
     "name : str, optional\n"
     "    To appear in tracebacks.\n"
     "\n"
@@ -264,8 +266,8 @@ PyDoc_STRVAR(
     "\n"
     "Notes\n"
     "-----\n"
-    "Runs the start function, never an export. The instance is freed when nothing\n"
-    "reaches it; its functions keep it alive.\n"
+    "Runs the start function, never an export. The instance is freed when\n"
+    "nothing reaches it; its functions keep it alive.\n"
     "\n"
     "Examples\n"
     "--------\n"
@@ -276,7 +278,7 @@ PyDoc_STRVAR(
     "...     (call $add (local.get 0) (local.get 0))))'''\n"
     ">>> inst = chiasm.Instance(wat, {'env': {'add': lambda a, b: a + b}})\n"
     ">>> inst.exports.twice(21)\n"
-    "42\n");
+    "42\n";
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},

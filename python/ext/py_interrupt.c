@@ -28,7 +28,7 @@ uint64_t py_thread_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* ---------------------------------------------------------------- timeouts */
+/* ---- timeouts */
 
 struct TimeoutObject {
     PyObject_HEAD double seconds;
@@ -184,9 +184,10 @@ static PyMemberDef timeout_members[] = {
      PyDoc_STR("The time that guests may run.")},
     {0}};
 
-PyDoc_STRVAR(
-    timeout_doc,
-    "timeout(seconds)\n--\n\n"
+static const char timeout_doc[] =
+    "timeout(seconds)\n"
+    "--\n"
+    "\n"
     "Context manager: end guest code that runs too long.\n"
     "\n"
     "Parameters\n"
@@ -197,22 +198,25 @@ PyDoc_STRVAR(
     "Raises\n"
     "------\n"
     "TimeoutError\n"
-    "    Out of whatever guest code runs inside when the time is over. No handler\n"
-    "    of the guest sees it, and the instance can be used afterwards.\n"
+    "    Out of whatever guest code runs inside when the time is over. No\n"
+    "    handler of the guest sees it, and the instance can be used\n"
+    "    afterwards.\n"
     "\n"
     "Notes\n"
     "-----\n"
-    "Blocks nest; the nearest deadline counts. Guests are stopped within about\n"
-    "5 ms. Python code is not interrupted, only the guest code that it calls.\n"
+    "Blocks nest; the nearest deadline counts. Guests are stopped within\n"
+    "about 5 ms. Python code is not interrupted, only the guest code that\n"
+    "it calls.\n"
     "\n"
     "Examples\n"
     "--------\n"
     ">>> import chiasm\n"
-    ">>> inst = chiasm.instantiate('(module (func (export \"spin\") (loop (br 0))))')\n"
+    ">>> wat = '(module (func (export \"spin\") (loop (br 0))))'\n"
+    ">>> inst = chiasm.instantiate(wat)\n"
     ">>> with chiasm.timeout(0.01):\n"
     "...     inst.exports.spin()\n"
     "Traceback (most recent call last):\n"
-    "TimeoutError: the guest ran longer than 0.01 s\n");
+    "TimeoutError: the guest ran longer than 0.01 s\n";
 
 static PyType_Slot timeout_slots[] = {{Py_tp_new, PY_SLOT(timeout_new)},
                                       {Py_tp_dealloc, PY_SLOT(timeout_dealloc)},
@@ -229,7 +233,7 @@ PyType_Spec py_timeout_spec = {
     .slots = timeout_slots,
 };
 
-/* -------------------------------------------------------------- interrupts */
+/* ---- interrupts */
 
 void py_store_cancel(StoreObject *s)
 {

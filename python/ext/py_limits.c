@@ -3,7 +3,7 @@
 
 #include "py_record.h"
 
-/* ------------------------------------------------------------------- Limits */
+/* ---- Limits */
 
 enum {
     LIMIT_MEMORY,
@@ -91,7 +91,7 @@ int py_limits_read(State *st, PyObject *limits, chi_limits *out)
     return 0;
 }
 
-/* ------------------------------------------------------------------- Config */
+/* ---- Config */
 
 enum {
     CONFIG_SIGNALS,
@@ -198,7 +198,7 @@ const RecordKind py_limits_kinds[] = {
     {TYPE_COUNT, 0, NULL},
 };
 
-/* --------------------------------------------------------------- the classes */
+/* ---- the classes */
 
 static PyMemberDef limits_members[] = {
     RECORD_FIELD("memory", 0, "Bytes of all memories together."),
@@ -215,9 +215,9 @@ static PyMemberDef config_members[] = {
     RECORD_FIELD("passes", 4, "The optimiser's passes."),
     {0}};
 
-PyDoc_STRVAR(
-    limits_doc,
-    "Limits(memory=4 GiB, table=10**7, heap=1 GiB, stack=1 MiB, fuel=None)\n\n"
+static const char limits_doc[] =
+    "Limits(memory=4 GiB, table=10**7, heap=1 GiB, stack=1 MiB, fuel=None)\n"
+    "\n"
     "What the instances of a store may use together.\n"
     "\n"
     "Parameters\n"
@@ -227,7 +227,8 @@ PyDoc_STRVAR(
     "table : int\n"
     "    Elements of all tables.\n"
     "heap : int\n"
-    "    Bytes of structs, arrays, exceptions and references to Python objects.\n"
+    "    Bytes of structs, arrays, exceptions and references to Python\n"
+    "    objects.\n"
     "stack : int\n"
     "    Bytes of the guest's stack.\n"
     "fuel : int\n"
@@ -235,17 +236,18 @@ PyDoc_STRVAR(
     "\n"
     "Notes\n"
     "-----\n"
-    "None lifts a limit.\n");
-PyDoc_STRVAR(
-    config_doc,
-    "Config(signals=True, spectre=False, deterministic=False, memory='auto', "
-    "passes=None)\n--\n\n"
+    "None lifts a limit.\n";
+static const char config_doc[] =
+    "Config(signals=True, spectre=False, deterministic=False, "
+    "memory='auto', passes=None)\n"
+    "--\n"
+    "\n"
     "How code is run.\n"
     "\n"
     "Notes\n"
     "-----\n"
     "What is not given comes from the environment variables CHIASM_SIGNALS,\n"
-    "CHIASM_SPECTRE, CHIASM_DETERMINISTIC, CHIASM_MEMORY and CHIASM_PASSES.\n");
+    "CHIASM_SPECTRE, CHIASM_DETERMINISTIC, CHIASM_MEMORY and CHIASM_PASSES.\n";
 
 static PyType_Slot limits_slots[] = {RECORD_SLOTS(limits_members, limits_doc),
                                      {0, NULL}};

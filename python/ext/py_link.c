@@ -29,7 +29,7 @@ typedef struct {
     bool is_python;
 } Link;
 
-/* ------------------------------------------------------------------ problems */
+/* ---- problems */
 
 /* Takes detail (a str). */
 static int add_problem(Link *l, uint32_t i, const char *what, PyObject *detail,
@@ -67,7 +67,7 @@ static void raise_problems(Link *l)
     Py_XDECREF(helper);
 }
 
-/* ------------------------------------------------------------------ look-ups */
+/* ---- look-ups */
 
 /* Of anything with items: 1 and a new reference, 0 none, -1 error. */
 static int get_item(PyObject *o, PyObject *key, PyObject **value)
@@ -180,7 +180,7 @@ static int find(Link *l, uint32_t i)
     return found < 0 ? -1 : 0;
 }
 
-/* -------------------------------------------------------------------- checks */
+/* ---- checks */
 
 static int check_entity(Link *l, uint32_t i)
 {
@@ -246,7 +246,7 @@ static int check(Link *l, uint32_t i)
     return wrong_kind(l, i, kinds[type->kind].name);
 }
 
-/* --------------------------------------------------------------------- stores */
+/* ---- stores */
 
 /* Shared memories and tags may be in many stores. */
 static bool is_portable(const Found *f)
@@ -284,7 +284,7 @@ static int merge_stores(Link *l)
     return 0;
 }
 
-/* ------------------------------------------------------------------- entities */
+/* ---- entities */
 
 static int out_of_memory(void)
 {
@@ -348,7 +348,7 @@ static int make_extern(Link *l, uint32_t i)
     return is_portable(f) ? make_portable(l, f) : 0;
 }
 
-/* -------------------------------------------------------------- instantiation */
+/* ---- instantiation */
 
 static void raise_failure(Link *l, chi_error *err)
 {

@@ -62,7 +62,7 @@ static int index_of(PyObject *o, Py_ssize_t *out)
     return *out == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* ------------------------------------------------------------ construction */
+/* ---- construction */
 
 static int read_form(PyObject *index, unsigned page_size, chi_externtype *t)
 {
@@ -122,7 +122,7 @@ static PyObject *new(PyTypeObject *class, PyObject *args, PyObject *kwargs)
     return make(st, &type);
 }
 
-/* ------------------------------------------------------------- the sequence */
+/* ---- the sequence */
 
 static Py_ssize_t length(PyObject *self)
 {
@@ -231,7 +231,7 @@ static int set_item(PyObject *self, PyObject *key, PyObject *v)
     return 0;
 }
 
-/* --------------------------------------------------------------- the buffer */
+/* ---- the buffer */
 
 static int get_buffer(PyObject *self, Py_buffer *view, int flags)
 {
@@ -253,7 +253,7 @@ static void release_buffer(PyObject *self, Py_buffer *view)
                   (Drop){DROP_PIN, {.pinned = mem_of(self)}});
 }
 
-/* ------------------------------------------------------------------ methods */
+/* ---- methods */
 
 static PyObject *read_bytes(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
@@ -403,9 +403,10 @@ static PyMethodDef methods[] = {
 
 static PyMemberDef members[] = {ENTITY_WEAKREFS, {0}};
 
-PyDoc_STRVAR(
-    doc,
-    "Memory(min, max=None, *, shared=False, index='i32', page_size=65536)\n--\n\n"
+static const char doc[] =
+    "Memory(min, max=None, *, shared=False, index='i32', page_size=65536)\n"
+    "--\n"
+    "\n"
     "A linear memory: a writable buffer and a sequence of bytes.\n"
     "\n"
     "Parameters\n"
@@ -428,9 +429,9 @@ PyDoc_STRVAR(
     "\n"
     "Notes\n"
     "-----\n"
-    "`memoryview(mem)` and `numpy.frombuffer(mem)` share the bytes; slices and\n"
-    "`read` copy. A view keeps the memory alive, and after `grow` it is valid\n"
-    "with its old length.\n"
+    "`memoryview(mem)` and `numpy.frombuffer(mem)` share the bytes; slices\n"
+    "and `read` copy. A view keeps the memory alive, and after `grow` it is\n"
+    "valid with its old length.\n"
     "\n"
     "Examples\n"
     "--------\n"
@@ -443,7 +444,7 @@ PyDoc_STRVAR(
     ">>> mem.unpack('<if', 8)\n"
     "(7, 0.5)\n"
     ">>> mem.grow(1), len(mem)\n"
-    "(1, 131072)\n");
+    "(1, 131072)\n";
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},

@@ -4,7 +4,7 @@
 #include "py_errors.h"
 #include "py_types.h"
 
-/* ------------------------------------------------------------- construction */
+/* ---- construction */
 
 static PyObject *adopt(State *st, chi_module *m, chi_features features)
 {
@@ -130,7 +130,7 @@ static void dealloc(PyObject *o)
     Py_DECREF(type);
 }
 
-/* ------------------------------------------------------------- for linking */
+/* ---- for linking */
 
 static PyObject *interned(const char *text, uint32_t len)
 {
@@ -210,7 +210,7 @@ PyObject *py_module_name(PyObject *o)
     return PyUnicode_DecodeUTF8(name, (Py_ssize_t)len, "replace");
 }
 
-/* --------------------------------------------------------------- the object */
+/* ---- the object */
 
 static PyObject *repr(PyObject *self)
 {
@@ -250,38 +250,43 @@ static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
                                  NULL},
                                 {0}};
 
-PyDoc_STRVAR(
-    doc,
-    "Module(source, *, name=None, features='all')\n--\n\n"
+static const char doc[] =
+    "Module(source, *, name=None, features='all')\n"
+    "--\n"
+    "\n"
     "A WebAssembly module: decoded, validated, immutable.\n"
     "\n"
     "Parameters\n"
     "----------\n"
     "source : bytes-like, str, path or binary file\n"
-    "    The binary format, WAT, or where either is. A str is WAT if it starts\n"
-    "    with ``(`` or ``;``, else a path.\n"
+    "    The binary format, WAT, or where either is. A str is WAT if it\n"
+    "    starts with ``(`` or ``;``, else a path.\n"
     "name : str, optional\n"
-    "    To appear in tracebacks; default: that of the name section or the file.\n"
+    "    To appear in tracebacks; default: that of the name section or the\n"
+    "    file.\n"
     "features : str or set of str\n"
-    "    ``'all'``, an edition (``'1.0'``, ``'2.0'``, ``'3.0'``), or the names of\n"
-    "    what the module may use.\n"
+    "    ``'all'``, an edition (``'1.0'``, ``'2.0'``, ``'3.0'``), or the\n"
+    "    names of what the module may use.\n"
     "\n"
     "Raises\n"
     "------\n"
     "CompileError\n"
-    "    The module is malformed or invalid; the first error, with its place.\n"
+    "    The module is malformed or invalid; the first error, with its\n"
+    "    place.\n"
     "\n"
     "Notes\n"
     "-----\n"
-    "Modules are equal if their bytes are, may be used by all threads, and can be\n"
-    "pickled. Nothing is compiled yet; the cost is linear in the size.\n"
+    "Modules are equal if their bytes are, may be used by all threads, and\n"
+    "can be pickled. Nothing is compiled yet; the cost is linear in the\n"
+    "size.\n"
     "\n"
     "Examples\n"
     "--------\n"
     ">>> import chiasm\n"
-    ">>> m = chiasm.Module('(module (func (export \"f\") (result i32) (i32.const 1)))')\n"
+    ">>> wat = '(module (func (export \"f\") (result i32) (i32.const 1)))'\n"
+    ">>> m = chiasm.Module(wat)\n"
     ">>> print(m.exports[0])\n"
-    "(export \"f\" (func (result i32)))\n");
+    "(export \"f\" (func (result i32)))\n";
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},

@@ -8,7 +8,7 @@
 #include "py_memory.h"
 #include "py_values.h"
 
-/* ------------------------------------------------------------------ formats */
+/* ---- formats */
 
 typedef struct {
     const char *at;
@@ -88,7 +88,7 @@ static const char *format_of(PyObject *o)
     return format;
 }
 
-/* ------------------------------------------------------------------ reading */
+/* ---- reading */
 
 static PyObject *read_one(char code, const uint8_t *at)
 {
@@ -190,7 +190,7 @@ PyObject *py_memory_unpack(PyObject *self, PyObject *const *args, Py_ssize_t n)
     return from ? read_all(format, from, values) : NULL;
 }
 
-/* ------------------------------------------------------------------ writing */
+/* ---- writing */
 
 static bool is_in_range(char code, int64_t v)
 {

@@ -39,7 +39,7 @@ PyObject *py_record_make(State *st, TypeTag tag, PyObject *const *fields,
     return (PyObject *)r;
 }
 
-/* ------------------------------------------------------------- construction */
+/* ---- construction */
 
 static const char *short_name(const PyTypeObject *type)
 {
@@ -124,7 +124,7 @@ void py_record_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* ---------------------------------------------------------------- behaviour */
+/* ---- behaviour */
 
 static PyObject *fields_tuple(PyObject *self)
 {

@@ -50,7 +50,7 @@ static void dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* ----------------------------------------------------------- one field of it */
+/* ---- one field of it */
 
 static bool is_packed(chi_type type)
 {
@@ -94,7 +94,7 @@ static int field_in(RefObject *r, chi_field field, PyObject *v, uint64_t *slots)
     return why ? -1 : 0;
 }
 
-/* ------------------------------------------------------------------ structs */
+/* ---- structs */
 
 static Py_ssize_t struct_length(PyObject *self)
 {
@@ -191,13 +191,13 @@ static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
                                  offsetof(RefObject, weakrefs), READONLY, NULL},
                                 {0}};
 
-PyDoc_STRVAR(
-    struct_doc,
+static const char struct_doc[] =
     "A struct of the guest.\n"
     "\n"
-    "Fields are items, in order, and attributes: by the name that the module's\n"
-    "name section gives them, or as f0, f1, ... The object is the guest's, not a\n"
-    "copy; the same struct is the same object as long as that lives.\n");
+    "Fields are items, in order, and attributes: by the name that the\n"
+    "module's name section gives them, or as f0, f1, ... The object is the\n"
+    "guest's, not a copy; the same struct is the same object as long as\n"
+    "that lives.\n";
 
 static PyType_Slot struct_slots[] = {
     {Py_tp_dealloc, PY_SLOT(dealloc)},
@@ -221,7 +221,7 @@ PyType_Spec py_struct_spec = {
     .slots = struct_slots,
 };
 
-/* ------------------------------------------------------------------- arrays */
+/* ---- arrays */
 
 static Py_ssize_t array_length(PyObject *self)
 {
@@ -302,12 +302,12 @@ static void array_release(PyObject *self, Py_buffer *view)
     PyMem_Free(view->internal);
 }
 
-PyDoc_STRVAR(
-    array_doc,
+static const char array_doc[] =
     "An array of the guest.\n"
     "\n"
-    "A sequence of fixed length; arrays of numbers are also buffers, without a\n"
-    "copy. The same array is the same object as long as that lives.\n");
+    "A sequence of fixed length; arrays of numbers are also buffers,\n"
+    "without a copy. The same array is the same object as long as that\n"
+    "lives.\n";
 
 static PyType_Slot array_slots[] = {
     {Py_tp_dealloc, PY_SLOT(dealloc)},

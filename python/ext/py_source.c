@@ -136,7 +136,7 @@ PyObject *py_source_stem(const Source *s)
     return PyUnicode_DecodeUTF8(stem, n, "replace");
 }
 
-/* ----------------------------------------------------------------- features */
+/* ---- features */
 
 static int feature_of(PyObject *name, chi_features *out)
 {

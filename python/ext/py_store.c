@@ -6,7 +6,7 @@
 #include "py_thread.h"
 #include "py_values.h"
 
-/* ------------------------------------------------------------ what is held */
+/* ---- what is held */
 
 static void link_held(StoreObject *s, Held *h)
 {
@@ -64,7 +64,7 @@ static void release(void *env, void *host)
         ;
 }
 
-/* ------------------------------------------------------ what is given back */
+/* ---- what is given back */
 
 static void give_back(const Drop *d)
 {
@@ -134,7 +134,7 @@ void py_store_settle_slow(StoreObject *s)
     Py_DECREF(keep);
 }
 
-/* ------------------------------------------------------- merging, waiting */
+/* ---- merging, waiting */
 
 StoreObject *py_store_merged(StoreObject **slot)
 {
@@ -284,7 +284,7 @@ chi_tag *py_store_python_tag(StoreObject *s)
     return s->python_tag;
 }
 
-/* ---------------------------------------------------------------- the type */
+/* ---- the type */
 
 StoreObject *py_store_new(State *st, const chi_limits *limits)
 {
@@ -477,18 +477,20 @@ static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
                                  NULL},
                                 {0}};
 
-PyDoc_STRVAR(
-    doc,
-    "Store(limits=None)\n--\n\n"
-    "What instances that belong together live in; the unit of threads and limits.\n"
+static const char doc[] =
+    "Store(limits=None)\n"
+    "--\n"
     "\n"
-    "Stores are made and joined by `instantiate`; one made by hand chooses its\n"
-    "limits once, or puts instances together that share nothing.\n"
+    "What instances that belong together live in; the unit of threads and\n"
+    "limits.\n"
+    "\n"
+    "Stores are made and joined by `instantiate`; one made by hand chooses\n"
+    "its limits once, or puts instances together that share nothing.\n"
     "\n"
     "Parameters\n"
     "----------\n"
     "limits : Limits, optional\n"
-    "    What all instances in it may use together.\n");
+    "    What all instances in it may use together.\n";
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},

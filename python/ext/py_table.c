@@ -28,7 +28,7 @@ static int element_in(StoreObject *s, chi_type type, PyObject *v,
     return why ? -1 : 0;
 }
 
-/* ------------------------------------------------------------ construction */
+/* ---- construction */
 
 static PyObject *make(State *st, const chi_externtype *type, PyObject *init)
 {
@@ -74,7 +74,7 @@ static PyObject *new(PyTypeObject *class, PyObject *args, PyObject *kwargs)
     return make(st, &type, init);
 }
 
-/* ------------------------------------------------------------- the sequence */
+/* ---- the sequence */
 
 static Py_ssize_t length(PyObject *self)
 {
@@ -161,7 +161,7 @@ static int set_item(PyObject *self, PyObject *key, PyObject *v)
     return index_of(self, key, &i) < 0 ? -1 : set_element(self, i, v);
 }
 
-/* ------------------------------------------------------------------ methods */
+/* ---- methods */
 
 static PyObject *grow(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -210,28 +210,30 @@ static PyMethodDef methods[] = {
 
 static PyMemberDef members[] = {ENTITY_WEAKREFS, {0}};
 
-PyDoc_STRVAR(doc,
-             "Table(type, min, max=None, *, init=None, index='i32')\n--\n\n"
-             "A table of references: a sequence of Func or of objects.\n"
-             "\n"
-             "Parameters\n"
-             "----------\n"
-             "type : str\n"
-             "    The elements' type: 'funcref', 'externref', ...\n"
-             "min, max : int\n"
-             "    Numbers of elements; max None: no limit of its own.\n"
-             "init : optional\n"
-             "    What all elements are at first; default None (null).\n"
-             "index : {'i32', 'i64'}\n"
-             "    The type of indices.\n"
-             "\n"
-             "Examples\n"
-             "--------\n"
-             ">>> import chiasm\n"
-             ">>> t = chiasm.Table('externref', 2)\n"
-             ">>> t[1] = 'anything'\n"
-             ">>> list(t)\n"
-             "[None, 'anything']\n");
+static const char doc[] =
+    "Table(type, min, max=None, *, init=None, index='i32')\n"
+    "--\n"
+    "\n"
+    "A table of references: a sequence of Func or of objects.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "type : str\n"
+    "    The elements' type: 'funcref', 'externref', ...\n"
+    "min, max : int\n"
+    "    Numbers of elements; max None: no limit of its own.\n"
+    "init : optional\n"
+    "    What all elements are at first; default None (null).\n"
+    "index : {'i32', 'i64'}\n"
+    "    The type of indices.\n"
+    "\n"
+    "Examples\n"
+    "--------\n"
+    ">>> import chiasm\n"
+    ">>> t = chiasm.Table('externref', 2)\n"
+    ">>> t[1] = 'anything'\n"
+    ">>> list(t)\n"
+    "[None, 'anything']\n";
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},

@@ -83,19 +83,21 @@ static PyGetSetDef getset[] = {
     {"type", get_type, NULL, PyDoc_STR("Its TagType."), NULL}, {0}};
 static PyMemberDef members[] = {ENTITY_WEAKREFS, {0}};
 
-PyDoc_STRVAR(
-    doc,
-    "Tag(type)\n--\n\n"
+static const char doc[] =
+    "Tag(type)\n"
+    "--\n"
+    "\n"
     "A kind of WebAssembly exceptions.\n"
     "\n"
     "Tags are equal if they are one and the same to the guest.\n"
-    "`Tag.python_exception` is the tag of exceptions that Python code raises on\n"
-    "their way through a guest; its one parameter, an externref, is the exception.\n"
+    "`Tag.python_exception` is the tag of exceptions that Python code\n"
+    "raises on their way through a guest; its one parameter, an externref,\n"
+    "is the exception.\n"
     "\n"
     "Parameters\n"
     "----------\n"
     "type : FuncType, TagType or sequence of str\n"
-    "    The types of what such an exception carries.\n");
+    "    The types of what such an exception carries.\n";
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "py_types.h"
 
-/* -------------------------------------------------------------- value types */
+/* ---- value types */
 
 static PyObject *type_text(State *st, chi_type type, const chi_module *m)
 {
@@ -106,7 +106,7 @@ static PyObject *normal_texts(State *st, PyObject *o)
     return result;
 }
 
-/* ---------------------------------------------------- checks of the fields */
+/* ---- checks of the fields */
 
 static int replace(PyObject **field, PyObject *by)
 {
@@ -201,7 +201,7 @@ const RecordKind py_types_kinds[] = {
     {TYPE_COUNT, 0, NULL},
 };
 
-/* --------------------------------------------------------- from the core's */
+/* ---- from the core's */
 
 PyObject *py_functype_make(State *st, const chi_functype *type,
                            const chi_module *m)
@@ -267,7 +267,7 @@ PyObject *py_externtype_make(State *st, const chi_externtype *t,
     return py_record_make(st, TYPE_TAG_TYPE, &params, 1);
 }
 
-/* ------------------------------------------------------------ to the core's */
+/* ---- to the core's */
 
 static int parse_each(PyObject *texts, chi_type *out, uint32_t *slots)
 {
@@ -343,7 +343,7 @@ int py_types_limits(PyObject *min, PyObject *max, chi_externtype *out)
     return result;
 }
 
-/* ------------------------------------------------------------------ printing */
+/* ---- printing */
 
 static PyObject *join(PyObject *tuple)
 {
@@ -438,7 +438,7 @@ static PyObject *export_str(PyObject *self)
     return PyUnicode_FromFormat("(export \"%S\" %S)", f[0], f[1]);
 }
 
-/* --------------------------------------------------------------- the classes */
+/* ---- the classes */
 
 static PyMemberDef functype_members[] = {
     RECORD_FIELD("params", 0, "Types of the parameters."),
@@ -473,31 +473,45 @@ static PyMemberDef export_members[] = {
     RECORD_FIELD("type", 1, "What it is."),
     {0}};
 
-PyDoc_STRVAR(functype_doc,
-             "FuncType(params=(), results=())\n--\n\n"
-             "The type of a function: value types as WAT spells them.\n"
-             "\n"
-             "Examples\n"
-             "--------\n"
-             ">>> import chiasm\n"
-             ">>> t = chiasm.FuncType(['i32', 'i32'], ['f64'])\n"
-             ">>> print(t)\n"
-             "(func (param i32 i32) (result f64))\n");
-PyDoc_STRVAR(
-    memorytype_doc,
-    "MemoryType(min, max=None, shared=False, index='i32', page_size=65536)\n--\n\n"
-    "The type of a memory; sizes in pages.\n");
-PyDoc_STRVAR(tabletype_doc,
-             "TableType(type, min, max=None, index='i32')\n--\n\n"
-             "The type of a table.\n");
-PyDoc_STRVAR(globaltype_doc, "GlobalType(type, mutable=False)\n--\n\n"
-                             "The type of a global.\n");
-PyDoc_STRVAR(tagtype_doc, "TagType(params=())\n--\n\n"
-                          "The type of a tag: what its exceptions carry.\n");
-PyDoc_STRVAR(import_doc, "Import(module, name, type)\n--\n\n"
-                         "Something that a module wants.\n");
-PyDoc_STRVAR(export_doc, "Export(name, type)\n--\n\n"
-                         "Something that a module gives.\n");
+static const char functype_doc[] =
+    "FuncType(params=(), results=())\n"
+    "--\n"
+    "\n"
+    "The type of a function: value types as WAT spells them.\n"
+    "\n"
+    "Examples\n"
+    "--------\n"
+    ">>> import chiasm\n"
+    ">>> t = chiasm.FuncType(['i32', 'i32'], ['f64'])\n"
+    ">>> print(t)\n"
+    "(func (param i32 i32) (result f64))\n";
+static const char memorytype_doc[] =
+    "MemoryType(min, max=None, shared=False, index='i32', page_size=65536)\n"
+    "--\n"
+    "\n"
+    "The type of a memory; sizes in pages.\n";
+static const char tabletype_doc[] =
+    "TableType(type, min, max=None, index='i32')\n"
+    "--\n"
+    "\n"
+    "The type of a table.\n";
+static const char globaltype_doc[] = "GlobalType(type, mutable=False)\n"
+                                     "--\n"
+                                     "\n"
+                                     "The type of a global.\n";
+static const char tagtype_doc[] =
+    "TagType(params=())\n"
+    "--\n"
+    "\n"
+    "The type of a tag: what its exceptions carry.\n";
+static const char import_doc[] = "Import(module, name, type)\n"
+                                 "--\n"
+                                 "\n"
+                                 "Something that a module wants.\n";
+static const char export_doc[] = "Export(name, type)\n"
+                                 "--\n"
+                                 "\n"
+                                 "Something that a module gives.\n";
 
 #define SLOTS(NAME)                                                            \
     static PyType_Slot NAME##_slots[] = {                                      \

@@ -4,7 +4,7 @@
 #include "py_entity.h"
 #include "py_ref.h"
 
-/* -------------------------------------------------------------- signatures */
+/* ---- signatures */
 
 ValueKind py_value_kind(chi_type type)
 {
@@ -79,7 +79,7 @@ void py_signature_free(Signature *s)
         PyMem_Free(s);
 }
 
-/* ------------------------------------------------------------------ numbers */
+/* ---- numbers */
 
 /* Anything that is an integer to Python, as an exact or derived int. */
 static PyObject *integer_of(PyObject *v, ValueResult *why)
@@ -165,7 +165,7 @@ ValueResult py_value_number_slow(ValueKind kind, PyObject *v, uint64_t *slots)
     }
 }
 
-/* --------------------------------------------------------------- references */
+/* ---- references */
 
 static ValueResult host_in(StoreObject *s, PyObject *v, uint64_t *slot)
 {
@@ -287,7 +287,7 @@ PyObject *py_value_out(StoreObject *s, chi_type type, const uint64_t *slots)
     return word_out(s, type, slots[0]);
 }
 
-/* ------------------------------------------------------------ many of them */
+/* ---- many of them */
 
 static bool is_rooted_kind(uint8_t kind)
 {
@@ -422,7 +422,7 @@ PyObject *py_results_out(StoreObject *s, const Signature *sig,
     return tuple;
 }
 
-/* ------------------------------------------------------------------ errors */
+/* ---- errors */
 
 static const char *wanted(chi_type type)
 {

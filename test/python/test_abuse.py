@@ -395,8 +395,9 @@ def test_huge_and_hostile_modules_are_errors():
             chiasm.instantiate(source)
 
 
-def test_wrong_kinds_everywhere():
+def test_wrong_kinds_everywhere(tmp_path, monkeypatch):
     """Every public callable, with all kinds of wrong arguments: exceptions, never a crash."""
+    monkeypatch.chdir(tmp_path)
     inst = chiasm.instantiate(LEAKY, {"env": {"f": int, "r": lambda x: x}})
     callables = [
         chiasm.Module,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -71,21 +72,22 @@ def test_importing_loads_nothing_else(in_process):
     assert out.strip() == "['chiasm', 'chiasm._core']"
 
 
-def test_importing_takes_about_a_millisecond(in_process):
-    def once():
-        done = subprocess.run(
-            [sys.executable, "-X", "importtime", "-c", "import chiasm"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        line = next(x for x in done.stderr.splitlines() if x.endswith("| chiasm"))
-        return int(line.split("|")[1])
+def test_importing_takes_about_a_millisecond():
+    """CPU time, since other work may share the machine; with byte code, as when installed."""
+    code = (
+        "import time; t = time.process_time_ns(); import chiasm; print(time.process_time_ns() - t)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
-    best = min(once() for _ in range(15))
-    print(f"import: {best} us")
+    def once():
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, check=True, env=environment)
+        return int(done.stdout) / 1e6
+
+    best = min(once() for _ in range(20))
+    print(f"import: {best:.2f} ms")
     # The gate is 1 ms where nothing else runs; the bound is generous.
-    assert best < 5000
+    assert best < 4
 
 
 def test_one_interpreter_after_another(in_process):
