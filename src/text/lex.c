@@ -191,7 +191,7 @@ static void read_string(Lexer *l)
             return;
         }
         if (c < 0x20 || c == 0x7f) {
-            lex_fail(l, l->p, "illegal character 0x%02x in a string", c);
+            lex_fail(l, l->p, "illegal character U+%04X in a string", c);
             return;
         }
         l->p++;
@@ -275,6 +275,18 @@ static void check_id(Lexer *l, const Token *t)
     writer_free(&name);
 }
 
+/* No token can begin here. */
+static void fail_character(Lexer *l, const char *at)
+{
+    const uint8_t *p = (const uint8_t *)at;
+    uint32_t c = utf8_decode(&p, (const uint8_t *)l->end);
+    if (c <= 0x20 || (c >= 0x7f && c < 0xa1))
+        lex_fail(l, at, "illegal character U+%04X", c);
+    else
+        lex_fail(l, at, "illegal character '%.*s'",
+                 (int)(p - (const uint8_t *)at), at);
+}
+
 /* One token, annotations not looked into.  For these, tokens of any kind. */
 static Token read_token(Lexer *l)
 {
@@ -292,10 +304,7 @@ static Token read_token(Lexer *l)
         return (Token){from, 1, c == '(' ? TOKEN_LEFT : TOKEN_RIGHT};
     }
     if (c != '"' && !(classes[c] & (IDCHAR | MARK))) {
-        if (c >= 0x20 && c < 0x7f)
-            lex_fail(l, from, "illegal character '%c'", c);
-        else
-            lex_fail(l, from, "illegal character 0x%02x", c);
+        fail_character(l, from);
         return (Token){from, 0, TOKEN_END};
     }
     return read_atom(l);

@@ -61,10 +61,13 @@ static uint32_t func_type(Parser *p)
 }
 
 /* What an import is, behind its two names and its identifier. */
-static void import_type(Parser *p, ExternKind kind, uint32_t index)
+static void import_type(Parser *p, ExternKind kind, uint32_t index,
+                        const char *at)
 {
     if (p->defined) {
-        parser_fail(p, p->tok.at, "import after the definition of a %s",
+        parser_fail(p, at,
+                    "import after a definition (of a %s); imports "
+                    "stand first",
                     p->defined);
         return;
     }
@@ -95,7 +98,7 @@ static bool inline_import(Parser *p, ExternKind kind, uint32_t index)
     parser_name(p, &b->w);
     parser_name(p, &b->w);
     parser_close(p);
-    import_type(p, kind, index);
+    import_type(p, kind, index, at);
     return true;
 }
 
@@ -121,7 +124,7 @@ static void field_import(Parser *p, const char *at)
     Space space = kind_spaces[kind];
     uint32_t index = p->at[space]++;
     parser_named(p, &p->names[name_maps[space]], index);
-    import_type(p, kind, index);
+    import_type(p, kind, index, at);
     parser_close(p);
 }
 

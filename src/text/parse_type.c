@@ -330,9 +330,8 @@ static void add_group(Parser *p, uint32_t first)
         p->types[i].at += (uint32_t)s->w.len;
     buffer_append(s, &p->scratch);
     s->count++;
-    const TypeInfo *t = &p->types[first];
-    if (n == 1 && t->is_func && t->len == len)
-        add_plain(p, s->w.data + t->at, len, first);
+    if (n == 1 && p->types[first].is_func && p->types[first].len == len)
+        add_plain(p, s->w.data + p->types[first].at, len, first);
 }
 
 void parse_type_definition(Parser *p, const char *at)

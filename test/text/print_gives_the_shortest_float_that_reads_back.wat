@@ -1,0 +1,28 @@
+;; run: chiasm print --fold %
+(func
+  (drop (f32.const 0.1)) (drop (f64.const 0.1)) (drop (f32.const 16777216))
+  (drop (f64.const 0x1p-1074)) (drop (f64.const 0x1.fffffffffffffp+1023))
+  (drop (f32.const -0)) (drop (f64.const 1e21)) (drop (f64.const 1e22))
+  (drop (f64.const 0.00001)) (drop (f64.const 0.000001)) (drop (f32.const 0x1.fffffep127))
+  (drop (f64.const 9007199254740993)) (drop (f64.const 123456.789)) (drop (f64.const inf))
+  (drop (f32.const -inf)))
+;; expect:
+(module
+  (type (;0;) (func))
+  (func (;0;) (type 0)
+    (drop (f32.const 0.1))
+    (drop (f64.const 0.1))
+    (drop (f32.const 16777216))
+    (drop (f64.const 5e-324))
+    (drop (f64.const 1.7976931348623157e+308))
+    (drop (f32.const -0))
+    (drop (f64.const 1e+21))
+    (drop (f64.const 1e+22))
+    (drop (f64.const 0.00001))
+    (drop (f64.const 0.000001))
+    (drop (f32.const 3.4028235e+38))
+    (drop (f64.const 9007199254740992))
+    (drop (f64.const 123456.789))
+    (drop (f64.const inf))
+    (drop (f32.const -inf)))
+)
