@@ -178,8 +178,8 @@ static const OpEntry get_table[256] = {
     [0x20] = {fast_get_get},
     [0x21] = {fast_get_set},
     [0x22] = {fast_get_tee},
-    [0x41] = {fast_get_const},
-    [0x42] = {fast_get_const},
+    [0x41] = {fast_get_i32_const},
+    [0x42] = {fast_get_i64_const},
 };
 #undef OP
 #define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \

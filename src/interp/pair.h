@@ -223,12 +223,17 @@ FAST(get_get)
     PUSH(LOCAL_OPERAND);
     NEXT_AFTER(get_table);
 }
-FAST(get_const)
+FAST(get_i32_const)
 {
-    if (!IS_SHORT(pc))
-        PUSH_AND_RUN(LOCAL_OPERAND);
     PUSH(LOCAL_OPERAND);
-    NEXT_AFTER(const_table);
+    if (IS_SHORT(pc))
+        NEXT_AFTER(const_table);
+    return fast_i32_const(ARGS);
+}
+FAST(get_i64_const)
+{
+    PUSH(LOCAL_OPERAND);
+    return fast_i64_const(ARGS);
 }
 FAST(get_set)
 {
