@@ -114,8 +114,13 @@ static inline bool chi_type_is_nullable(chi_type t)
 }
 
 /* The four hierarchies of references. */
-typedef enum { CHI_TOP_NONE, CHI_TOP_ANY, CHI_TOP_FUNC, CHI_TOP_EXTERN,
-               CHI_TOP_EXN } chi_top;
+typedef enum {
+    CHI_TOP_NONE,
+    CHI_TOP_ANY,
+    CHI_TOP_FUNC,
+    CHI_TOP_EXTERN,
+    CHI_TOP_EXN
+} chi_top;
 CHI_API chi_top chi_type_top(chi_type t); /* CHI_TOP_NONE: no reference */
 CHI_API bool chi_type_matches(chi_type sub, chi_type super);
 
@@ -135,13 +140,7 @@ typedef struct {
     uint32_t id;           /* equal exactly if the types are equal */
 } chi_functype;
 
-typedef enum {
-    CHI_FUNC,
-    CHI_TABLE,
-    CHI_MEM,
-    CHI_GLOBAL,
-    CHI_TAG
-} chi_kind;
+typedef enum { CHI_FUNC, CHI_TABLE, CHI_MEM, CHI_GLOBAL, CHI_TAG } chi_kind;
 
 typedef struct {
     chi_kind kind;
@@ -297,7 +296,7 @@ typedef struct {
     uint32_t offset;   /* of the instruction, in the module's bytes */
 } chi_frame;
 CHI_API uint32_t chi_store_n_frames(const chi_store *s); /* at most 64 kept */
-CHI_API uint32_t chi_store_depth(const chi_store *s); /* frames there were */
+CHI_API uint32_t chi_store_depth(const chi_store *s);    /* frames there were */
 CHI_API void chi_store_frame(const chi_store *s, uint32_t i, chi_frame *out);
 
 /* ------------------------------------------------------------- externals */

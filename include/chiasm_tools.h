@@ -27,12 +27,10 @@ CHI_API uint8_t *chi_text_parse(const char *text, size_t len,
                                 chi_error *err);
 /* The same, then chi_module_new; errors have line and column. */
 CHI_API chi_module *chi_module_from_text(const char *text, size_t len,
-                                         chi_features features,
-                                         chi_error *err);
+                                         chi_features features, chi_error *err);
 /* chi_module_check for text. */
-CHI_API void chi_text_check(const char *text, size_t len,
-                            chi_features features, chi_report_fn *report,
-                            void *env);
+CHI_API void chi_text_check(const char *text, size_t len, chi_features features,
+                            chi_report_fn *report, void *env);
 
 /* "file:line:col: error: message", the source line and a caret; for a binary
  * (text NULL) "file:0x12: error: ..." and the instruction. */
@@ -49,8 +47,12 @@ CHI_API char *chi_module_interface(const chi_module *m, size_t *len);
 CHI_API int chi_externtype_print(const chi_externtype *t, const chi_module *m,
                                  char *out, size_t size);
 
-enum { CHI_DUMP_SECTIONS = 1, CHI_DUMP_CODE = 2, CHI_DUMP_BYTES = 4,
-       CHI_DUMP_SIZES = 8 };
+enum {
+    CHI_DUMP_SECTIONS = 1,
+    CHI_DUMP_CODE = 2,
+    CHI_DUMP_BYTES = 4,
+    CHI_DUMP_SIZES = 8
+};
 /* Offsets, bytes and instructions, for people. */
 CHI_API char *chi_module_dump(const chi_module *m, unsigned what, size_t *len);
 

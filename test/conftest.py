@@ -1,31 +1,12 @@
-"""What the tests share: where things are, and what is missing here."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def shared_folder() -> Path:
-    return Path(os.environ.get("CHIASM_SHARED", ROOT.parent / "shared"))
-
-
-def suite_folder() -> Path | None:
-    """The official suite: beside the project, or fetched by make testdata."""
-    for folder in (shared_folder() / "spec", ROOT / ".testdata" / "testsuite"):
-        if (folder / "i32.wast").is_file():
-            return folder
-    return None
-
-
-def find_command() -> str | None:
-    """The chiasm command under test: $CHIASM_COMMAND, or the one on PATH."""
-    return os.environ.get("CHIASM_COMMAND") or shutil.which("chiasm")
+from where import find_command, shared_folder
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import suite_folder
+from where import suite_folder
 
 FOLDERS = (
     "",

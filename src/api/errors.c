@@ -78,8 +78,7 @@ bool chi_type_matches(chi_type sub, chi_type super)
 
 int chi_type_print(chi_type t, const chi_module *m, char *out, size_t size)
 {
-    return type_print(t, m ? module_type_index : NULL, module_of(m), out,
-                      size);
+    return type_print(t, m ? module_type_index : NULL, module_of(m), out, size);
 }
 
 typedef struct {
@@ -90,11 +89,8 @@ typedef struct {
 bool chi_type_parse(const char *text, size_t len, chi_type *out)
 {
     static const NamedType plain[] = {
-        {"i32", T_I32},
-        {"i64", T_I64},
-        {"f32", T_F32},
-        {"f64", T_F64},
-        {"v128", T_V128},
+        {"i32", T_I32}, {"i64", T_I64},   {"f32", T_F32},
+        {"f64", T_F64}, {"v128", T_V128},
     };
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         if (strlen(plain[i].text) == len && !memcmp(plain[i].text, text, len))
@@ -109,8 +105,8 @@ bool chi_type_parse(const char *text, size_t len, chi_type *out)
                 return *out = t, true;
         }
         static const char *const names[] = {
-            "exn",  "array", "struct", "i31",      "eq",     "any",
-            "extern", "func", "none", "noextern", "nofunc", "noexn"};
+            "exn",    "array", "struct", "i31",      "eq",     "any",
+            "extern", "func",  "none",   "noextern", "nofunc", "noexn"};
         int n = snprintf(spelled, sizeof spelled, "(ref null %s)",
                          names[heap - HEAP_EXN]);
         if ((size_t)n == len && !memcmp(spelled, text, len))

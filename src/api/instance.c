@@ -193,8 +193,8 @@ bool chi_array_set(uint64_t word, uint32_t i, const uint64_t *slots)
 
 void *chi_array_data(uint64_t word, size_t *bytes)
 {
-    *bytes = (size_t)word_object(word)->length
-             * type_size(def_of(word)->array.type);
+    *bytes =
+        (size_t)word_object(word)->length * type_size(def_of(word)->array.type);
     return element(word, 0);
 }
 
@@ -214,10 +214,7 @@ chi_code chi_rethrow(chi_store *s, uint64_t exn_word)
     return CHI_EXCEPTION;
 }
 
-uint64_t chi_store_exception(chi_store *s)
-{
-    return store_of(s)->pending_exn;
-}
+uint64_t chi_store_exception(chi_store *s) { return store_of(s)->pending_exn; }
 
 static const Exn *exn_of(uint64_t word)
 {

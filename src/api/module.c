@@ -82,7 +82,7 @@ const char *chi_module_name(const chi_module *m, size_t *len)
 
 void api_func_type(const TypeDef *t, chi_functype *out)
 {
-    *out = (chi_functype){t->func.n_params,   t->func.n_results,
+    *out = (chi_functype){t->func.n_params,    t->func.n_results,
                           t->func.param_slots, t->func.result_slots,
                           t->func.types,       t->id};
 }
@@ -166,8 +166,8 @@ void chi_module_export(const chi_module *m, uint32_t i, chi_export *o)
 void chi_module_custom(const chi_module *m, uint32_t i, chi_custom *o)
 {
     const CustomSection *c = &module_of(m)->customs[i];
-    *o = (chi_custom){c->name.bytes, c->name.len, module_of(m)->bytes + c->start,
-                      c->len};
+    *o = (chi_custom){c->name.bytes, c->name.len,
+                      module_of(m)->bytes + c->start, c->len};
 }
 
 void chi_module_function(const chi_module *m, uint32_t i, chi_funcinfo *o)

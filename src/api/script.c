@@ -166,9 +166,9 @@ static Instance *instantiate(Runner *r, Module *m, Error *err)
         n += linked;
         if (!linked)
             error_set(err, ERR_LINK, ERROR_NO_OFFSET,
-                      "unknown import \"%.*s\" \"%.*s\"",
-                      (int)want->module.len, want->module.bytes,
-                      (int)want->name.len, want->name.bytes);
+                      "unknown import \"%.*s\" \"%.*s\"", (int)want->module.len,
+                      want->module.bytes, (int)want->name.len,
+                      want->name.bytes);
     }
     Instance *i = linked ? instance_new(r->store, m, imports, err) : NULL;
     release_externs(imports, n);
@@ -232,8 +232,7 @@ static bool make_spectest(Runner *r, Error *err)
         imports[k] = (Extern){.kind = EXTERN_FUNC, .func = &f->ref};
     }
     char text[sizeof spectest_text + sizeof spectest_new];
-    Features want = r->features
-                    | (Features)1 << FEATURE_MULTI_MEMORY
+    Features want = r->features | (Features)1 << FEATURE_MULTI_MEMORY
                     | (Features)1 << FEATURE_MEMORY64
                     | (Features)1 << FEATURE_REFERENCE_TYPES
                     | (Features)1 << FEATURE_THREADS;
@@ -370,8 +369,8 @@ static bool value_matches(const ScriptValue *v, Type type,
 
 typedef struct {
     ErrorCode code;
-    bool found;           /* false: there is no such export */
-    const Type *types;    /* of the results */
+    bool found;        /* false: there is no such export */
+    const Type *types; /* of the results */
     uint32_t n;
     Type global_type;
     const uint64_t *slots;
@@ -414,9 +413,8 @@ static Outcome act(Runner *r, const ScriptAction *a)
 
 static const char *action_text(const ScriptAction *a, char *buf, size_t size)
 {
-    snprintf(buf, size, "%s \"%.*s\"",
-             a->kind == ACTION_GET ? "get" : "invoke", (int)a->name.len,
-             a->name.bytes);
+    snprintf(buf, size, "%s \"%.*s\"", a->kind == ACTION_GET ? "get" : "invoke",
+             (int)a->name.len, a->name.bytes);
     return buf;
 }
 
@@ -438,11 +436,11 @@ static void check_return(Runner *r, const Command *c)
     for (uint32_t k = 0; k < o.n; k++) {
         Type t = o.types ? o.types[k] : o.global_type;
         if (!value_matches(&c->expected[k], t, at)) {
-            fail(r, "%s: result %u is 0x%llx (type kind 0x%x), expected 0x%llx"
-                    " (kind %u)",
+            fail(r,
+                 "%s: result %u is 0x%llx (type kind 0x%x), expected 0x%llx"
+                 " (kind %u)",
                  what, k, (unsigned long long)at[0], type_kind(t),
-                 (unsigned long long)c->expected[k].bits,
-                 c->expected[k].kind);
+                 (unsigned long long)c->expected[k].bits, c->expected[k].kind);
             return;
         }
         at += type_slots(t);
@@ -724,9 +722,9 @@ static void run_script(Runner *r, Script *s)
     }
 }
 
-chi_script_result chi_script_run(const char *text, size_t len,
-                                 const char *file, chi_features features,
-                                 chi_line_fn *line, void *env)
+chi_script_result chi_script_run(const char *text, size_t len, const char *file,
+                                 chi_features features, chi_line_fn *line,
+                                 void *env)
 {
     api_init();
     Runner r = {.file = file, .features = features, .line = line, .env = env};

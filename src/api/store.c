@@ -200,8 +200,8 @@ chi_func *chi_func_new(chi_store *s, const chi_type *params, uint32_t n_params,
 }
 
 /* A host function of exactly a type that somebody holds. */
-static HostFunc *hostfunc_of_type(Store *s, const TypeDef *type,
-                                  HostCall *call, void *host)
+static HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, HostCall *call,
+                                  void *host)
 {
     HostFunc *f = entity_new(s, ENTITY_FUNC, sizeof *f);
     if (!f)
@@ -236,10 +236,7 @@ chi_instance *chi_func_instance(const chi_func *f)
     return (chi_instance *)func_of(f)->instance;
 }
 
-uint32_t chi_func_index(const chi_func *f)
-{
-    return funcref_index(func_of(f));
-}
+uint32_t chi_func_index(const chi_func *f) { return funcref_index(func_of(f)); }
 
 void *chi_func_host(const chi_func *f)
 {
@@ -273,7 +270,7 @@ chi_memory *chi_memory_share(chi_store *s, chi_memory *shared)
 {
     Memory *m = memory_of(shared);
     return made(memory_share(store_of(s), m->data, &m->type), NULL,
-                   &(Error){0});
+                &(Error){0});
 }
 
 uint8_t *chi_memory_data(const chi_memory *m, size_t *bytes)
@@ -363,6 +360,5 @@ chi_tag *chi_tag_new(chi_store *s, const chi_type *params, uint32_t n_params,
 
 chi_tag *chi_tag_share(chi_store *s, chi_tag *tag)
 {
-    return made(tag_share(store_of(s), tag_of(tag)->data), NULL,
-                   &(Error){0});
+    return made(tag_share(store_of(s), tag_of(tag)->data), NULL, &(Error){0});
 }

@@ -49,10 +49,7 @@ void *arena_copy(Arena *a, const void *data, size_t size)
     return p;
 }
 
-void arena_free(Arena *a)
-{
-    arena_rewind(a, (ArenaMark){0});
-}
+void arena_free(Arena *a) { arena_rewind(a, (ArenaMark){0}); }
 
 ArenaMark arena_mark(const Arena *a)
 {

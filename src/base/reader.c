@@ -22,8 +22,8 @@ static uint64_t leb(Reader *r, unsigned bits, bool is_signed)
         unsigned left = bits - shift; /* value bits still to come */
         if (left < 8) {
             if (byte & 0x80)
-                return (uint64_t)reader_fail(
-                    r, "integer representation too long");
+                return (uint64_t)reader_fail(r,
+                                             "integer representation too long");
             uint8_t sign = (uint8_t)((byte >> (left - 1)) & 1);
             uint8_t rest = (uint8_t)((byte & 0x7f) >> left);
             uint8_t want = is_signed && sign ? (uint8_t)(0x7f >> left) : 0;

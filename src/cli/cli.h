@@ -13,8 +13,8 @@ enum { EXIT_DONE = 0, EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_TRAP = 134 };
 
 typedef struct {
     const char *name;
-    const char *usage;   /* after "chiasm NAME " */
-    const char *summary; /* one line */
+    const char *usage;                 /* after "chiasm NAME " */
+    const char *summary;               /* one line */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 } Command;
 

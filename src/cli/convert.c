@@ -73,9 +73,8 @@ static int finish(chi_module *m, CliFile *f, const Options *o, void *text,
 
 int command_print(int argc, char **argv)
 {
-    static const Flag flags[] = {{"--fold", CHI_PRINT_FOLD},
-                                 {"--no-names", CHI_PRINT_NO_NAMES},
-                                 {0}};
+    static const Flag flags[] = {
+        {"--fold", CHI_PRINT_FOLD}, {"--no-names", CHI_PRINT_NO_NAMES}, {0}};
     Options o = {0};
     int i;
     CliFile f;
@@ -208,8 +207,7 @@ int command_validate(int argc, char **argv)
         Check c = {&f, 0};
         chi_features which = cli_features(f.name);
         if (cli_is_binary(&f))
-            chi_module_check((const uint8_t *)f.data, f.len, which, report,
-                             &c);
+            chi_module_check((const uint8_t *)f.data, f.len, which, report, &c);
         else
             chi_text_check(f.data, f.len, which, report, &c);
         if (c.count)

@@ -62,8 +62,7 @@ int main(int argc, char **argv)
         printf("chiasm %s\n", chi_version());
         return EXIT_DONE;
     }
-    if (!strcmp(name, "help") || !strcmp(name, "--help")
-        || !strcmp(name, "-h"))
+    if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
         return argc > 2 ? help_on(argv[2]) : help(stdout);
     const Command *c = find_command(name);
     if (c)

@@ -112,8 +112,7 @@ static void print_result(chi_type type, const uint64_t *slots)
     }
 }
 
-static void print_failure(const CliFile *f, chi_store *s,
-                          const chi_error *err)
+static void print_failure(const CliFile *f, chi_store *s, const chi_error *err)
 {
     fprintf(stderr, "%s: %s: %s\n", f->name,
             chi_code_is_trap(err->code) ? "trap" : "error", err->message);

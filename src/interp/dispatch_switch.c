@@ -47,8 +47,7 @@ static void fill_tables(void)
     if (atomic_load(&state) == 2)
         return;
     if (!atomic_compare_exchange_strong(&state, &empty, 1)) {
-        while (atomic_load(&state) != 2) {
-        }
+        while (atomic_load(&state) != 2) {}
         return;
     }
     for (unsigned byte = 0; byte < 256; byte++) {
@@ -59,10 +58,11 @@ static void fill_tables(void)
     atomic_store(&state, 2);
 }
 
-#define NEXT               goto next
-#define HANDLER(f)         hand_##f:
-#define ROUTINE(name, ...) name:
-#define GO_HAND(f)         goto hand_##f;
+#define NEXT       goto next
+#define HANDLER(f) hand_##f:
+#define ROUTINE(name, ...)                                                     \
+    name:
+#define GO_HAND(f) goto hand_##f;
 #define GO(name, ...)                                                          \
     do {                                                                       \
         SET_##name(__VA_ARGS__);                                               \
@@ -79,7 +79,7 @@ ErrorCode interp_run(const uint8_t *pc, uint64_t *sp, uint64_t *fp,
                      const BranchEntry *stp, bool metered)
 {
     fill_tables();
-    OpTable table = metered ? TABLE_METERED
+    OpTable table = metered                             ? TABLE_METERED
                     : frame_func(fp)->flags & FUNC_WIDE ? TABLE_WIDE
                                                         : TABLE_NORMAL;
     uint64_t tos = 0;
@@ -95,7 +95,7 @@ dispatch:
     switch (op) {
 #include "interp/hand.h"
 #include "interp/shape.h"
-/* clang-format off */
+        /* clang-format off */
 #define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
     case OP_##NAME: { SHAPE }
 #include "wasm/op.def"
@@ -116,8 +116,8 @@ dispatch:
         if (s->fuel == 0)
             TRAP(ERR_OUT_OF_FUEL);
         s->fuel--;
-        OpTable real = frame_func(fp)->flags & FUNC_WIDE ? TABLE_WIDE
-                                                         : TABLE_NORMAL;
+        OpTable real =
+            frame_func(fp)->flags & FUNC_WIDE ? TABLE_WIDE : TABLE_NORMAL;
         op = real[pc[-1]];
         goto dispatch;
     }

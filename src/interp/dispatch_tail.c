@@ -27,9 +27,8 @@ static const OpEntry normal_table[256], single_table[256], wide_table[256],
 #define TABLE_WIDE    wide_table
 #define TABLE_METERED metered_table
 
-#define INLINE static inline __attribute__((always_inline))
-#define NEXT                                                                   \
-    return table[*pc].run(pc + 1, sp, fp, stp, table, tos)
+#define INLINE             static inline __attribute__((always_inline))
+#define NEXT               return table[*pc].run(pc + 1, sp, fp, stp, table, tos)
 #define HANDLER(f)         INLINE ErrorCode hand_##f(PARAMS)
 #define ROUTINE(name, ...) INLINE ErrorCode name(PARAMS, __VA_ARGS__)
 #define GO(name, ...)      return name(ARGS, __VA_ARGS__)
@@ -67,39 +66,40 @@ static ErrorCode op_metered(PARAMS)
 }
 
 /* Only valid code is run: nothing comes here. */
-static ErrorCode op_undefined(PARAMS)
-{
-    TRAP(ERR_UNREACHABLE);
-}
+static ErrorCode op_undefined(PARAMS) { TRAP(ERR_UNREACHABLE); }
 
 /* Rows whose code has the prefix, by number; later rows override earlier
  * ones, which the compilers would remark on. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
-#define FILL_UNDEFINED(n) [0 ... (n)-1] = {op_undefined}
+#define FILL_UNDEFINED(n) [0 ...(n) - 1] = {op_undefined}
 
 #define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \
     [(CODE) >> 12 == PREFIX ? (CODE) & 0xfff : SPARE] = {op_##NAME},
 #define PREFIX 0xfb
 #define SPARE  0x20
-static const OpEntry fb_table[SPARE + 1] = {FILL_UNDEFINED(SPARE),
+static const OpEntry fb_table[SPARE + 1] = {
+    FILL_UNDEFINED(SPARE),
 #include "wasm/op.def"
 };
 #undef PREFIX
 #define PREFIX 0xfc
-static const OpEntry fc_table[SPARE + 1] = {FILL_UNDEFINED(SPARE),
+static const OpEntry fc_table[SPARE + 1] = {
+    FILL_UNDEFINED(SPARE),
 #include "wasm/op.def"
 };
 #undef PREFIX
 #undef SPARE
 #define PREFIX 0xfd
 #define SPARE  0x120
-static const OpEntry fd_table[SPARE + 1] = {FILL_UNDEFINED(SPARE),
+static const OpEntry fd_table[SPARE + 1] = {
+    FILL_UNDEFINED(SPARE),
 #include "wasm/op.def"
 };
 #undef PREFIX
 #define PREFIX 0xfe
-static const OpEntry fe_table[SPARE + 1] = {FILL_UNDEFINED(SPARE),
+static const OpEntry fe_table[SPARE + 1] = {
+    FILL_UNDEFINED(SPARE),
 #include "wasm/op.def"
 };
 #undef PREFIX
@@ -115,8 +115,8 @@ PREFIXED(fc)
 PREFIXED(fd)
 PREFIXED(fe)
 
-#define PREFIX   0
-#define SPARE    0xff
+#define PREFIX 0
+#define SPARE  0xff
 #define PREFIXES                                                               \
     [0xfb] = {op_fb}, [0xfc] = {op_fc}, [0xfd] = {op_fd}, [0xfe] = {op_fe},    \
     [SPARE] = {op_undefined}
@@ -173,12 +173,9 @@ static const OpEntry normal_table[256] = {
 static const OpEntry get_table[256] = {
     [0 ... 255] = {fast_get_other},
 #include "wasm/op.def"
-    [SPARE] = {fast_get_other},
-    [0x0d] = {fast_get_br_if},
-    [0x20] = {fast_get_get},
-    [0x21] = {fast_get_set},
-    [0x22] = {fast_get_tee},
-    [0x41] = {fast_get_i32_const},
+    [SPARE] = {fast_get_other},     [0x0d] = {fast_get_br_if},
+    [0x20] = {fast_get_get},        [0x21] = {fast_get_set},
+    [0x22] = {fast_get_tee},        [0x41] = {fast_get_i32_const},
     [0x42] = {fast_get_i64_const},
 };
 #undef OP
@@ -196,7 +193,7 @@ static const OpEntry const_table[256] = {
 ErrorCode interp_run(const uint8_t *pc, uint64_t *sp, uint64_t *fp,
                      const BranchEntry *stp, bool metered)
 {
-    OpTable table = metered ? metered_table
+    OpTable table = metered                             ? metered_table
                     : frame_func(fp)->flags & FUNC_WIDE ? wide_table
                                                         : normal_table;
     return table[*pc].run(pc + 1, sp, fp, stp, table, 0);

@@ -78,9 +78,8 @@ FAST(global_set)
 
 /* What the short forms leave to the general one: an interrupt, and moving
  * operands other than one result. */
-#define IS_SIMPLE(e)                                                           \
-    (likely((e)->dpc >= 0 || LIMIT != 0) && likely(!(e)->drop))
-#define TAKE(e) (pc += (e)->dpc, stp = (e) + (e)->dstp)
+#define IS_SIMPLE(e) (likely((e)->dpc >= 0 || LIMIT != 0) && likely(!(e)->drop))
+#define TAKE(e)      (pc += (e)->dpc, stp = (e) + (e)->dstp)
 
 FAST(br)
 {

@@ -93,8 +93,8 @@ ErrorCode wait_at(Store *s, MemoryData *d, uint64_t address, bool is64,
                   uint64_t *sp)
 {
     uint32_t result = 0;
-    ErrorCode code = memory_wait(s, d, address, sp[1], is64, (int64_t)sp[2],
-                                 &result);
+    ErrorCode code =
+        memory_wait(s, d, address, sp[1], is64, (int64_t)sp[2], &result);
     *sp = result;
     return code;
 }

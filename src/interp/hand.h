@@ -6,13 +6,13 @@
  * that would forbid tail calls.
  */
 
-#define PUSH(x)  (*sp++ = tos, tos = (x))
-#define DROP()   (tos = *--sp)
-#define SPILL()  (*sp = tos)
-#define FILL()   (tos = *sp)
-#define INSTANCE (frame_instance(fp))
-#define MODULE   (INSTANCE->module)
-#define THE_STORE    (INSTANCE->e.store)
+#define PUSH(x)    (*sp++ = tos, tos = (x))
+#define DROP()     (tos = *--sp)
+#define SPILL()    (*sp = tos)
+#define FILL()     (tos = *sp)
+#define INSTANCE   (frame_instance(fp))
+#define MODULE     (INSTANCE->module)
+#define THE_STORE  (INSTANCE->e.store)
 #define TRAP(code) return trap((code), THE_STORE, fp, pc)
 /* Tells the activation where we are: before whatever collects or calls. */
 #define SAVE() save(THE_STORE, sp, fp, pc)
@@ -22,8 +22,7 @@
         if (unlikely(code_ != ERR_OK))                                         \
             TRAP(code_);                                                       \
     } while (0)
-#define LIMIT                                                                  \
-    (atomic_load_explicit(&THE_STORE->limit, memory_order_relaxed))
+#define LIMIT (atomic_load_explicit(&THE_STORE->limit, memory_order_relaxed))
 #define TABLE_OF(f)                                                            \
     (likely(table != TABLE_METERED)                                            \
          ? ((f)->flags & FUNC_WIDE ? TABLE_WIDE : TABLE_NORMAL)                \
@@ -149,8 +148,7 @@ ROUTINE(replace_frame, const Func *callee, Instance *instance)
 {
     SPILL();
     uint32_t n = callee->type->func.param_slots;
-    uint64_t *to =
-        fp - HEADER_SLOTS - frame_func(fp)->type->func.param_slots;
+    uint64_t *to = fp - HEADER_SLOTS - frame_func(fp)->type->func.param_slots;
     uint64_t *frame = to + n + HEADER_SLOTS;
     uintptr_t top = (uintptr_t)FRAME_TOP(frame, callee);
     if (top < (uintptr_t)sp)
@@ -900,7 +898,7 @@ HANDLER(array_new_fixed)
     CHECK(init(INSTANCE, NULL, t, segment, 0, source, n));                     \
     SPILL();                                                                   \
     SAVE();                                                                    \
-    Object *o = heap_array(THE_STORE, t, n);                                       \
+    Object *o = heap_array(THE_STORE, t, n);                                   \
     if (unlikely(!o))                                                          \
         TRAP(ERR_HEAP_LIMIT);                                                  \
     CHECK(init(INSTANCE, o, t, segment, 0, source, n));                        \
@@ -959,8 +957,8 @@ HANDLER(array_set)
         TRAP(ERR_NULL_ARRAY);
     if (unlikely(i >= o->length))
         TRAP(ERR_ARRAY_BOUNDS);
-    field_store((char *)o + t->array.offset + (size_t)i * type_size(type),
-                type, sp + 2);
+    field_store((char *)o + t->array.offset + (size_t)i * type_size(type), type,
+                sp + 2);
     DROP();
     NEXT;
 }
@@ -990,8 +988,8 @@ HANDLER(array_copy)
     sp -= 4; /* to, index, from, index, n */
     if (unlikely(!sp[0] || !sp[2]))
         TRAP(ERR_NULL_ARRAY);
-    CHECK(array_copy(word_object(sp[0]), t, get_i32(sp[1]),
-                     word_object(sp[2]), get_i32(sp[3]), n));
+    CHECK(array_copy(word_object(sp[0]), t, get_i32(sp[1]), word_object(sp[2]),
+                     get_i32(sp[3]), n));
     DROP();
     NEXT;
 }
@@ -1031,8 +1029,8 @@ HANDLER(i8x16_shuffle)
 {
     SPILL();
     sp -= 2;
-    put_v128(sp - 1, eval_i8x16_shuffle(get_v128(sp - 1), get_v128(sp + 1),
-                                        pc));
+    put_v128(sp - 1,
+             eval_i8x16_shuffle(get_v128(sp - 1), get_v128(sp + 1), pc));
     pc += 16;
     FILL();
     NEXT;
@@ -1047,8 +1045,7 @@ HANDLER(i8x16_shuffle)
     MemoryData *d = unlikely(align_ & 0x40) ? MEMORY_DATA(code_u32(&pc))       \
                                             : INSTANCE->memory0;               \
     uint64_t ea = (base) + code_u64(&pc);                                      \
-    uint64_t size_ =                                                           \
-        atomic_load_explicit(&d->size, memory_order_relaxed);                  \
+    uint64_t size_ = atomic_load_explicit(&d->size, memory_order_relaxed);     \
     if (unlikely(ea < (base) || ea > size_ || size_ - ea < (n)))               \
     TRAP(ERR_MEMORY_BOUNDS)
 #define EFFECTIVE_ALIGNED(d, ea, base, n)                                      \
@@ -1070,7 +1067,7 @@ HANDLER(atomic_notify)
     SPILL();                                                                   \
     SAVE();                                                                    \
     sp -= 2;                                                                   \
-    CHECK(wait_at(THE_STORE, d, ea, is64, sp));                                    \
+    CHECK(wait_at(THE_STORE, d, ea, is64, sp));                                \
     FILL()
 HANDLER(atomic_wait32)
 {

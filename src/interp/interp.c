@@ -57,11 +57,10 @@ static ErrorCode call_guest(Activation *a, const FuncRef *f, uint64_t *slots)
 {
     const Func *func = f->func;
     uint64_t *frame;
-    ErrorCode code = run_frame(a, func, f->instance, slots, func->code,
-                               func->end, &frame);
+    ErrorCode code =
+        run_frame(a, func, f->instance, slots, func->code, func->end, &frame);
     if (code == ERR_OK)
-        memcpy(slots, a->base,
-               func->type->func.result_slots * sizeof *slots);
+        memcpy(slots, a->base, func->type->func.result_slots * sizeof *slots);
     return code;
 }
 
@@ -98,8 +97,7 @@ ErrorCode interp_constant(Instance *i, const ConstExpr *e, uint64_t *slots)
     uint64_t *frame;
     code = run_frame(&a, &f, i, NULL, e->start, e->end, &frame);
     if (code == ERR_OK)
-        memcpy(slots, frame + 1,
-               (e->max_height > 1 ? 2 : 1) * sizeof *slots);
+        memcpy(slots, frame + 1, (e->max_height > 1 ? 2 : 1) * sizeof *slots);
     activation_leave(&a);
     return code;
 }

@@ -13,8 +13,7 @@ static const OpEntry get_table[256], const_table[256];
 
 /* The operand in front of the instruction that runs. */
 #define LOCAL_OPERAND (fp[pc[-2]])
-#define CONST_OPERAND                                                          \
-    ((uint64_t)((int64_t)((uint64_t)pc[-2] << 57) >> 57))
+#define CONST_OPERAND ((uint64_t)((int64_t)((uint64_t)pc[-2] << 57) >> 57))
 #define NEXT_AFTER(second)                                                     \
     return second[pc[1]].run(pc + 2, sp, fp, stp, table, tos)
 
@@ -43,10 +42,10 @@ FAST(local_set)
     uint32_t length = bits_ / 8;                                               \
     code_ <<= 64 - bits_; /* the sign is the last byte's bit 6 */              \
     code_ = (uint64_t)((int64_t)(code_ << 1) >> (65 - bits_));                 \
-    uint32_t k = (uint32_t)((code_ & 0x7f) | (code_ >> 1 & 0x3f80)             \
-                            | (code_ >> 2 & 0x1fc000)                          \
-                            | (code_ >> 3 & 0xfe00000)                         \
-                            | (code_ >> 4 & 0xf0000000))
+    uint32_t k =                                                               \
+        (uint32_t)((code_ & 0x7f) | (code_ >> 1 & 0x3f80)                      \
+                   | (code_ >> 2 & 0x1fc000) | (code_ >> 3 & 0xfe00000)        \
+                   | (code_ >> 4 & 0xf0000000))
 
 FAST(i32_const)
 {
@@ -78,8 +77,8 @@ FAST(i64_const)
     if (unlikely(memarg_ & 0x80c0)                                             \
         || unlikely(__builtin_add_overflow(                                    \
             (operand), (uint64_t)(memarg_ >> 8) + (n), &end_))                 \
-        || unlikely(end_ > atomic_load_explicit(&d_->size,                     \
-                                                memory_order_relaxed)))        \
+        || unlikely(end_                                                       \
+                    > atomic_load_explicit(&d_->size, memory_order_relaxed)))  \
         LEAVE;                                                                 \
     uint8_t *address = d_->base + (end_ - (n));                                \
     pc += 2

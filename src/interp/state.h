@@ -81,14 +81,8 @@ static inline double get_f64(uint64_t slot)
 }
 static inline uint64_t put_i32(uint32_t x) { return x; }
 static inline uint64_t put_i64(uint64_t x) { return x; }
-static inline uint64_t put_f32(float x)
-{
-    return eval_i32_reinterpret_f32(x);
-}
-static inline uint64_t put_f64(double x)
-{
-    return eval_i64_reinterpret_f64(x);
-}
+static inline uint64_t put_f32(float x) { return eval_i32_reinterpret_f32(x); }
+static inline uint64_t put_f64(double x) { return eval_i64_reinterpret_f64(x); }
 /* Bits from memory, already extended by their C type, as a slot. */
 #define bits_i32(x) ((uint64_t)(uint32_t)(x))
 #define bits_f32(x) ((uint64_t)(uint32_t)(x))
@@ -130,8 +124,7 @@ static inline int64_t code_s64(const uint8_t **pc)
 }
 static inline void code_skip(const uint8_t **pc)
 {
-    while (*(*pc)++ & 0x80) {
-    }
+    while (*(*pc)++ & 0x80) {}
 }
 
 /* A block type: a number, a value type, or a reference with its heap type. */
@@ -154,12 +147,11 @@ static inline void put_v128(uint64_t *slots, V128 v)
 }
 
 /* The target of a cast: a heap type at *pc, of a module's code. */
-static inline Type heap_type(const Module *m, bool nullable,
-                             const uint8_t **pc)
+static inline Type heap_type(const Module *m, bool nullable, const uint8_t **pc)
 {
     int64_t x = code_s64(pc);
-    uint32_t heap = x < 0 ? HEAP_ABSTRACT | ((uint32_t)x & 0x7f)
-                          : m->types[x]->id;
+    uint32_t heap =
+        x < 0 ? HEAP_ABSTRACT | ((uint32_t)x & 0x7f) : m->types[x]->id;
     return type_ref(nullable, heap);
 }
 
