@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import textwrap
@@ -21,6 +22,21 @@ def programs() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no programs: {folder} is missing (set CHIASM_SHARED)")
     return folder
+
+
+@pytest.fixture
+def address_space() -> None:
+    """Large memories, and growth under a view, need room to be reserved."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < 16 << 30:
+        pytest.skip("small address space")
+
+
+@pytest.fixture
+def plain_build() -> None:
+    """What is measured, or crashes on purpose, differs under a sanitizer."""
+    if "asan" in os.environ.get("LD_PRELOAD", "") or "tsan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("under a sanitizer")
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ def rss() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_ten_thousand_rounds_leak_nothing():
+def test_ten_thousand_rounds_leak_nothing(plain_build):
     """All kinds of objects, in cycles through the guest, and every way out of it."""
     module = chiasm.Module(LEAKY)
     watched = one_round(module)
@@ -86,7 +86,7 @@ def test_ten_thousand_rounds_leak_nothing():
     assert grown < 8 << 20
 
 
-def test_ten_thousand_modules_and_instances_leak_nothing():
+def test_ten_thousand_modules_and_instances_leak_nothing(plain_build):
     binary = chiasm.Module(
         '(module (memory 1) (func (export "f") (result i32) (i32.const 1)))'
     ).to_bytes()
@@ -127,7 +127,7 @@ def test_references_of_a_callable_are_balanced():
     assert sys.getrefcount(f) == before
 
 
-def test_a_thousand_live_instances_are_cheap():
+def test_a_thousand_live_instances_are_cheap(plain_build):
     module = chiasm.Module('(module (memory (export "m") 1) (func (export "f")))')
     gc.collect()
     size = rss()
@@ -235,7 +235,7 @@ def test_a_callback_collects_while_the_guest_holds_references():
         assert inst.exports.keep(thing) is thing
 
 
-def test_a_memory_grows_in_a_callback_and_views_stay_valid():
+def test_a_memory_grows_in_a_callback_and_views_stay_valid(address_space):
     def f():
         view = memoryview(inst.memory)
         inst.memory.grow(10)
@@ -368,7 +368,7 @@ def test_faulthandler(in_process, order):
     assert out.count("out of bounds memory access") == 3
 
 
-def test_a_real_crash_is_still_a_crash(in_process):
+def test_a_real_crash_is_still_a_crash(plain_build, in_process):
     in_process(
         """
         import faulthandler

@@ -7,6 +7,7 @@ what was measured is printed.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -40,6 +41,16 @@ GUESTS = {
 OK = ' (func (export "ok") (result i32) (i32.const 1))'
 
 
+SMALL = 0 <= resource.getrlimit(resource.RLIMIT_AS)[0] < 16 << 30
+guests = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(SMALL and name == "fill", reason="2 GiB"))
+        for name in GUESTS
+    ],
+)
+
+
 def guest(name: str, *, python: bool = False):
     """An instance of a guest; `python`: with a Python import, so that it keeps the GIL."""
     imports = '(import "env" "f" (func $host))' if python else ""
@@ -57,7 +68,7 @@ def measure(what: str, began: float) -> None:
 
 
 @pytest.mark.parametrize("python", [False, True], ids=["without GIL", "with GIL"])
-@pytest.mark.parametrize("name", GUESTS)
+@guests
 def test_ctrl_c_stops_a_guest_and_leaves_it_usable(name, python):
     inst = guest(name, python=python)
     sent = []
@@ -75,7 +86,7 @@ def test_ctrl_c_stops_a_guest_and_leaves_it_usable(name, python):
     assert inst.exports.ok() == 1
 
 
-@pytest.mark.parametrize("name", GUESTS)
+@guests
 def test_ctrl_c_from_another_process(name, in_process):
     out = in_process(
         """
@@ -96,7 +107,7 @@ def test_ctrl_c_from_another_process(name, in_process):
 
 
 @pytest.mark.parametrize("python", [False, True], ids=["without GIL", "with GIL"])
-@pytest.mark.parametrize("name", GUESTS)
+@guests
 def test_timeout_stops_a_guest_and_leaves_it_usable(name, python):
     inst = guest(name, python=python)
     for _ in range(2):
@@ -108,7 +119,7 @@ def test_timeout_stops_a_guest_and_leaves_it_usable(name, python):
 
 
 @pytest.mark.parametrize("python", [False, True], ids=["without GIL", "with GIL"])
-@pytest.mark.parametrize("name", GUESTS)
+@guests
 def test_cancel_stops_a_guest_and_leaves_it_usable(name, python):
     inst = guest(name, python=python)
     sent = []

@@ -162,7 +162,7 @@ def test_a_view_writes_through(mem):
     view.release()
 
 
-def test_a_view_stays_valid_after_growth_with_its_old_length(mem):
+def test_a_view_stays_valid_after_growth_with_its_old_length(address_space, mem):
     mem[0] = 5
     view = memoryview(mem)
     assert mem.grow(50) == 1

@@ -93,29 +93,46 @@ def test_references_passed_from_eight_threads_keep_their_identity():
     run_all([work] * 8)
 
 
-def test_instances_run_in_parallel():
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one core only")
-    m = chiasm.Module(SPIN)
-    spins = [chiasm.Instance(m).exports.spin for _ in range(8)]
-    n = 3_000_000
+PING = """(module (import "env" "m" (memory 1 1 shared))
+  (func (export "play") (param $mine i32) (param $rounds i32)
+    (loop $round
+      (loop $wait
+        (br_if $wait
+          (i32.ne (i32.and (i32.atomic.load (i32.const 0)) (i32.const 1)) (local.get $mine))))
+      (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1)))
+      (br_if $round
+        (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))))"""
+
+
+def test_two_guests_run_at_the_same_time():
+    """Each waits for the other inside the guest, so neither can end alone."""
+    mem = chiasm.Memory(1, 1, shared=True)
+    module = chiasm.Module(PING)
+    first, second = (chiasm.Instance(module, {"env": {"m": mem}}).exports.play for _ in range(2))
+
+    def limited(play, mine):
+        with chiasm.timeout(60):
+            play(mine, 300)
+
+    run_all([lambda: limited(first, 0), lambda: limited(second, 1)])
+    assert mem.unpack("<i") == (600,)
+
+
+def test_eight_instances_scale_with_the_cores():
+    """Printed, not judged: other work may share the cores."""
+    module = chiasm.Module(SPIN)
+    spins = [chiasm.Instance(module).exports.spin for _ in range(8)]
+    n = 1_000_000
 
     def measure(functions):
         began = time.perf_counter()
-        run_all(functions)
+        assert set(run_all(functions)) == {7}
         return time.perf_counter() - began
 
-    best = 0.0
-    for _ in range(5):
-        one = measure([lambda: spins[0](n), lambda: spins[0](n)])
-        two = measure([lambda: spins[0](n), lambda: spins[1](n)])
-        best = max(best, one / two)
-        if best > 1.5:
-            break
-    print(f"two instances run {best:.2f} times as fast as one")
-    # Other work may share the cores; more than one at a time is the claim.
-    assert best > 1.15
-    assert run_all([lambda s=s: s(10000) for s in spins]) == [7] * 8
+    one = min(measure([lambda: spins[0](n)]) for _ in range(3))
+    eight = min(measure([lambda spin=spin: spin(n) for spin in spins]) for _ in range(3))
+    cores = len(os.sched_getaffinity(0))
+    print(f"8 instances run {8 * one / eight:.2f} times as fast as one, on {cores} cores")
 
 
 def test_another_thread_runs_during_a_long_call():
