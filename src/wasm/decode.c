@@ -93,11 +93,12 @@ static void read_body(Reader *r, Module *m, uint32_t i)
     f->type = m->func_types[f->index];
     f->type_index = m->func_type_index[f->index];
     f->start = (uint32_t)reader_offset(r);
-    f->end = f->start + size;
     reader_bytes(r, size);
     if (size > LIMIT_BODY_BYTES)
         decode_fail(r, ERR_LIMIT, at, "a body of %u bytes; the limit is %d",
                     (unsigned)size, LIMIT_BODY_BYTES);
+    if (reader_ok(r)) /* one without an end is not checked */
+        f->end = f->start + size;
 }
 
 static uint32_t count_defined(const Module *m)
