@@ -86,16 +86,19 @@ static inline uint32_t granule_of(const void *p)
 {
     return (uint32_t)((uintptr_t)p & (CHUNK_SIZE - 1)) / GRANULE;
 }
+static inline uint64_t *mark_word_of(const void *p)
+{
+    return &chunk_of(p)->marks[granule_of(p) / 64];
+}
 static inline bool is_marked(const Object *o)
 {
-    uint32_t g = granule_of(o);
-    return chunk_of(o)->marks[g / 64] >> g % 64 & 1;
+    return *mark_word_of(o) >> granule_of(o) % 64 & 1;
 }
 /* Was it marked already? */
 static inline bool set_mark(Object *o)
 {
-    uint32_t g = granule_of(o);
-    uint64_t *word = &chunk_of(o)->marks[g / 64], bit = (uint64_t)1 << g % 64;
+    uint64_t *word = mark_word_of(o);
+    uint64_t bit = (uint64_t)1 << granule_of(o) % 64;
     bool was = *word & bit;
     *word |= bit;
     return was;

@@ -46,8 +46,11 @@ static void trace_table(Collector *c, const Table *t)
 {
     bool is_func = type_is_func(t->type.type);
     c->scanned += t->size * sizeof *t->elems;
-    for (uint64_t k = 0; k < t->size; k++)
+    for (uint64_t k = 0; k < t->size; k++) {
         mark_word(c, t->elems[k], is_func);
+        if (k % 1024 == 0)
+            mark_drain(c);
+    }
 }
 
 void collect_trace(Collector *c, Entity *e)

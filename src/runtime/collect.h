@@ -1,8 +1,7 @@
 /* collect.h - marking: what a store still needs.
  *
  * Entities and GC objects refer to each other, so they are marked together.
- * Marking an entity puts it on a list, marking an object with references puts
- * it on a stack; mark_finish empties both.
+ * An entity is put on a list, an object on a stack; mark_finish empties both.
  */
 #ifndef CHI_RUNTIME_COLLECT_H
 #define CHI_RUNTIME_COLLECT_H
@@ -68,6 +67,16 @@ static inline void mark_entity(Collector *c, Entity *e)
     c->gray = e;
 }
 void mark_object(Collector *c, Object *o);
+/* Empties the stack; what is found of entities waits. */
+void mark_drain(Collector *c);
+/* The same where roots may be many: keeps the stack low. */
+static inline void mark_root(Collector *c, Object *o)
+{
+    enum { MANY = 4096 };
+    mark_object(c, o);
+    if (c->depth >= MANY)
+        mark_drain(c);
+}
 /* A word whose hierarchy is known. */
 static inline void mark_word(Collector *c, uint64_t word, bool is_func)
 {

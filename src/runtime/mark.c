@@ -157,6 +157,19 @@ Shape *mark_shape(Collector *c, uint32_t id) { return *shape_slot(c, id); }
 
 /* ---- objects */
 
+static uint64_t object_size(Collector *c, const Object *o)
+{
+    if (o->id == TYPE_ID_EXTERN)
+        return sizeof(HostCell);
+    if (o->id == TYPE_ID_EXN)
+        return sizeof(Exn) + o->length * sizeof(uint64_t);
+    const Shape *shape = shape_of(c, o->id);
+    uint64_t size = shape->size;
+    if (shape->kind != COMP_STRUCT)
+        size = shape->offset + size * o->length;
+    return (size + GRANULE - 1) & ~(uint64_t)(GRANULE - 1);
+}
+
 static bool grow_stack(Collector *c)
 {
     uint32_t n = c->capacity ? c->capacity * 2 : 1024;
@@ -171,38 +184,20 @@ static bool grow_stack(Collector *c)
     return true;
 }
 
+/* Without room on the stack the object is marked, but not visited: all that
+ * is marked has to be visited once more. */
 static void push(Collector *c, Object *o, uint32_t at)
 {
-    if (c->depth == c->capacity && !grow_stack(c))
-        c->overflowed = true;
-    else
+    if (c->depth < c->capacity || grow_stack(c)) {
         c->stack[c->depth++] = (MarkItem){o, at};
-}
-
-static bool has_refs(const Shape *shape)
-{
-    return shape->kind == COMP_STRUCT ? shape->n_refs : shape->elem_is_ref;
-}
-
-void mark_object(Collector *c, Object *o)
-{
-    if (set_mark(o))
         return;
-    if (o->id == TYPE_ID_EXTERN) {
-        c->live += sizeof(HostCell);
-    } else if (o->id == TYPE_ID_EXN) {
-        c->live += sizeof(Exn) + o->length * sizeof(uint64_t);
-        push(c, o, 0);
-    } else {
-        const Shape *shape = shape_of(c, o->id);
-        uint64_t size = shape->size;
-        if (shape->kind != COMP_STRUCT)
-            size = shape->offset + size * o->length;
-        c->live += (size + GRANULE - 1) & ~(uint64_t)(GRANULE - 1);
-        if (has_refs(shape))
-            push(c, o, 0);
     }
+    c->overflowed = true;
+    if (!set_mark(o))
+        c->live += object_size(c, o);
 }
+
+void mark_object(Collector *c, Object *o) { push(c, o, 0); }
 
 static void visit_exn(Collector *c, const Exn *exn)
 {
@@ -229,7 +224,16 @@ static void visit_array(Collector *c, Object *o, const Shape *shape,
         mark_word(c, elems[i], shape->elem_is_func);
 }
 
-static void visit(Collector *c, Object *o, uint32_t at)
+static void visit_struct(Collector *c, Object *o, const Shape *shape)
+{
+    for (uint32_t i = 0; i < shape->n_refs; i++) {
+        uint32_t offset = shape->refs[i];
+        uint64_t word = *(uint64_t *)((uint8_t *)o + (offset & ~1u));
+        mark_word(c, word, offset & 1);
+    }
+}
+
+static void visit(Collector *c, Object *o)
 {
     if (o->id == TYPE_ID_EXTERN)
         return;
@@ -238,53 +242,82 @@ static void visit(Collector *c, Object *o, uint32_t at)
         return;
     }
     const Shape *shape = shape_of(c, o->id);
-    if (shape->kind != COMP_STRUCT) {
-        if (shape->elem_is_ref)
-            visit_array(c, o, shape, at);
-        return;
-    }
-    for (uint32_t i = 0; i < shape->n_refs; i++) {
-        uint32_t offset = shape->refs[i];
-        uint64_t word = *(uint64_t *)((uint8_t *)o + (offset & ~1u));
-        mark_word(c, word, offset & 1);
-    }
+    if (shape->kind == COMP_STRUCT)
+        visit_struct(c, o, shape);
+    else if (shape->elem_is_ref)
+        visit_array(c, o, shape, 0);
 }
 
-static void drain(Collector *c)
+/* Most objects are not in the cache.  So what comes from the stack goes
+ * through a short queue, and is fetched meanwhile. */
+enum { QUEUE = 16 };
+typedef struct {
+    Object *items[QUEUE];
+    uint32_t first, n;
+} Queue;
+
+static void fill_queue(Collector *c, Queue *q)
 {
-    while (c->depth || c->gray) {
-        if (c->depth) {
-            MarkItem item = c->stack[--c->depth];
-            visit(c, item.object, item.at);
-        } else {
-            Entity *e = c->gray;
-            c->gray = e->gray;
-            collect_trace(c, e);
+    while (q->n < QUEUE && c->depth) {
+        MarkItem item = c->stack[--c->depth];
+        if (item.at) {
+            visit_array(c, item.object, shape_of(c, item.object->id), item.at);
+            continue;
         }
+        __builtin_prefetch(item.object);
+        __builtin_prefetch(mark_word_of(item.object), 1);
+        q->items[(q->first + q->n++) % QUEUE] = item.object;
     }
 }
 
-/* After an overflow: everything marked is visited once more.  Each turn marks
- * something new or is the last. */
+void mark_drain(Collector *c)
+{
+    Queue q = {.n = 0};
+    for (;;) {
+        fill_queue(c, &q);
+        if (q.n == 0)
+            return;
+        Object *o = q.items[q.first];
+        q.first = (q.first + 1) % QUEUE;
+        q.n--;
+        if (set_mark(o))
+            continue;
+        c->live += object_size(c, o);
+        visit(c, o);
+    }
+}
+
+static void drain_all(Collector *c)
+{
+    mark_drain(c);
+    while (c->gray) {
+        Entity *e = c->gray;
+        c->gray = e->gray;
+        collect_trace(c, e);
+        mark_drain(c);
+    }
+}
+
+/* After an overflow.  Each turn marks something new or is the last. */
 static void revisit(void *env, Object *o)
 {
     Collector *c = env;
     const Shape *shape = o->id > TYPE_ID_EXN ? shape_of(c, o->id) : NULL;
     if (!shape || shape->kind == COMP_STRUCT) {
-        visit(c, o, 0);
-        drain(c);
+        visit(c, o);
+        drain_all(c);
         return;
     }
     const uint64_t *elems = (uint64_t *)((uint8_t *)o + shape->offset);
     for (uint32_t i = 0; shape->elem_is_ref && i < o->length; i++) {
         mark_word(c, elems[i], shape->elem_is_func);
-        drain(c);
+        drain_all(c);
     }
 }
 
 void mark_finish(Collector *c)
 {
-    drain(c);
+    drain_all(c);
     while (c->overflowed) {
         c->overflowed = false;
         blocks_each_marked(c->store->heap, revisit, c);
@@ -306,7 +339,7 @@ void mark_range(Collector *c, const uint64_t *from, const uint64_t *to)
         if (chunk) {
             Object *o = blocks_resolve(c->store->heap, chunk, address);
             if (o)
-                mark_object(c, o);
+                mark_root(c, o);
             continue;
         }
         Entity *e = find_range(&c->entities, address);
@@ -315,7 +348,7 @@ void mark_range(Collector *c, const uint64_t *from, const uint64_t *to)
     }
 }
 
-static void mark_one(void *c, Object *o) { mark_object(c, o); }
+static void mark_one(void *c, Object *o) { mark_root(c, o); }
 
 void mark_all_objects(Collector *c)
 {
