@@ -70,14 +70,26 @@ bool lex_fail(Lexer *l, const char *at, const char *format, ...)
     return false;
 }
 
+static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
+{
+    uint64_t eight = 0;
+    for (; end - p >= 8; p += 8) {
+        memcpy(&eight, p, 8);
+        if (eight & 0x8080808080808080)
+            break;
+    }
+    while (p < end && *p < 0x80)
+        p++;
+    return p;
+}
+
 void lex_start(Lexer *l, const char *text, size_t from, size_t to, Error *err)
 {
     *l = (Lexer){text, text + from, text + to, err};
     const uint8_t *p = (const uint8_t *)l->p, *end = (const uint8_t *)l->end;
     while (p < end) {
-        if (*p < 0x80)
-            p++;
-        else if (utf8_decode(&p, end) == UINT32_MAX) {
+        p = skip_ascii(p, end);
+        if (p < end && utf8_decode(&p, end) == UINT32_MAX) {
             lex_fail(l, (const char *)p, "malformed UTF-8 encoding");
             return;
         }

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "text/parser.h"
+#include "text/parse_part.h"
 
 /* --- first pass: what a module defines ------------------------------------ */
 
@@ -197,7 +197,7 @@ static void put_names(Parser *p, Output *o)
         writer_sized(&w, name.data, name.len);
         writer_free(&name);
     }
-    for (uint8_t i = 1; i < 12; i++) {
+    for (uint8_t i = 1; i < NAMES_COUNT; i++) {
         const NameMap *m = &p->names[i];
         if (!m->count)
             continue;

@@ -1,4 +1,4 @@
-#include "text/parser.h"
+#include "text/parse_part.h"
 
 /* Instructions nest on a stack of frames, not on C's: a frame for each open
  * parenthesis and each flat block.  A folded instruction's bytes wait on
@@ -37,7 +37,7 @@ struct Frame {
     uint32_t text;    /* offset of the opening keyword */
     uint32_t pending; /* where its bytes begin there: PLAIN, IF */
     uint32_t symbol;  /* of the label: IF */
-    const Name *name; /* of a @name annotation: IF, or NULL */
+    uint32_t name;    /* its name, as a symbol: IF */
 };
 
 static Frame *push(Parser *p, FrameKind kind, uint32_t text)
@@ -111,15 +111,29 @@ static void read_hint(Parser *p)
     parser_close(p);
 }
 
-/* Opens the label of a block, whose opcode has just been written. */
-static void open_label(Parser *p, uint32_t symbol, const Name *name)
+/* The label of a block: what names it in the text, and in the name section. */
+typedef struct {
+    uint32_t symbol, name; /* or NO_SYMBOL */
+} LabelName;
+
+static LabelName read_label_name(Parser *p)
 {
-    parser_push_label(p, symbol);
+    LabelName l;
+    Name annotation;
+    l.symbol = l.name = parser_optional_symbol(p);
+    if (parser_name_annotation(p, &annotation))
+        l.name = parser_name_symbol(p, annotation);
+    return l;
+}
+
+/* Opens the label of a block, whose opcode has just been written. */
+static void open_label(Parser *p, LabelName l)
+{
+    parser_push_label(p, l.symbol);
     uint32_t index = p->n_blocks++;
-    if (name)
-        name_map_add_inner(&p->names[3], index, *name);
-    else if (symbol != NO_SYMBOL)
-        name_map_add_inner(&p->names[3], index, p->symbols.names[symbol]);
+    if (l.name != NO_SYMBOL)
+        name_map_add_inner(&p->names[NAMES_LABEL], index,
+                           p->symbols.names[l.name]);
 }
 
 /* (catch $tag $label)* of a try_table. */
@@ -147,19 +161,6 @@ static void read_catches(Parser *p, Writer *w)
     writer_free(&clauses);
 }
 
-typedef struct {
-    uint32_t symbol;
-    Name name;
-    bool has_name;
-} LabelName;
-
-static LabelName read_label_name(Parser *p)
-{
-    LabelName l = {.symbol = parser_optional_symbol(p)};
-    l.has_name = parser_name_annotation(p, &l.name);
-    return l;
-}
-
 /* block, loop, try, try_table and flat if, behind the keyword. */
 static void open_block(Parser *p, Buffer *out, Op op, FrameKind kind,
                        uint32_t text)
@@ -170,7 +171,7 @@ static void open_block(Parser *p, Buffer *out, Op op, FrameKind kind,
     parse_type_block(p, &out->w);
     if (op == OP_TRY_TABLE)
         read_catches(p, &out->w);
-    open_label(p, l.symbol, l.has_name ? &l.name : NULL);
+    open_label(p, l);
     push(p, kind, text);
 }
 
@@ -183,8 +184,7 @@ static void open_if(Parser *p, uint32_t text)
     f->hint = (int8_t)hint;
     f->pending = (uint32_t)p->pending.len;
     f->symbol = l.symbol;
-    if (l.has_name)
-        f->name = arena_copy(&p->arena, &l.name, sizeof l.name);
+    f->name = l.name;
     parse_imm_opcode(OP_IF, &p->pending);
     parse_type_block(p, &p->pending);
 }
@@ -263,7 +263,7 @@ static bool open_clause(Parser *p, Buffer *out, Frame *f)
     bool catches = f->kind == AFTER_DO || f->kind == AFTER_CATCH;
     if (f->kind == IF && parser_take_left(p, "then")) {
         flush_pending(p, out, f);
-        open_label(p, f->symbol, f->name);
+        open_label(p, (LabelName){f->symbol, f->name});
         f->kind = THEN;
     } else if (f->kind == AFTER_THEN && parser_take_left(p, "else")) {
         buffer_mark(out, text);

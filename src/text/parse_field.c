@@ -1,12 +1,14 @@
 #include "base/utf8.h"
-#include "text/parser.h"
+#include "text/parse_part.h"
 
 static const char *const kind_words[] = {"func", "table", "memory", "global",
                                          "tag"};
 static const Space kind_spaces[] = {SPACE_FUNC, SPACE_TABLE, SPACE_MEMORY,
                                     SPACE_GLOBAL, SPACE_TAG};
 /* By Space: the subsection of its names. */
-static const uint8_t name_maps[SPACE_COUNT] = {4, 1, 5, 6, 7, 11, 8, 9};
+static const NameSpace name_maps[SPACE_COUNT] = {
+    NAMES_TYPE,   NAMES_FUNC, NAMES_TABLE, NAMES_MEMORY,
+    NAMES_GLOBAL, NAMES_TAG,  NAMES_ELEM,  NAMES_DATA};
 
 /* Starts an entry of a section; what is written next is its bytes. */
 static Buffer *entry(Parser *p, SectionOrder section, const char *at)
@@ -76,7 +78,7 @@ static void import_type(Parser *p, ExternKind kind, uint32_t index,
     switch (kind) {
     case EXTERN_FUNC:
         writer_u32(w, func_type(p));
-        name_map_close_inner(&p->names[2], index);
+        name_map_close_inner(&p->names[NAMES_LOCAL], index);
         break;
     case EXTERN_TABLE: table_type(p, w); break;
     case EXTERN_MEMORY:
@@ -191,7 +193,7 @@ static void read_locals(Parser *p, Locals *l)
                 name = p->symbols.names[symbol];
         }
         if (annotated || symbol != NO_SYMBOL) {
-            name_map_add_inner(&p->names[2], p->n_locals, name);
+            name_map_add_inner(&p->names[NAMES_LOCAL], p->n_locals, name);
             add_local(p, l);
         } else {
             while (parser_ok(p) && p->tok.kind != TOKEN_RIGHT)
@@ -246,11 +248,11 @@ static void field_func(Parser *p, uint32_t index, const char *at)
     p->runs.len = p->scratch.w.len = 0;
     read_locals(p, &l);
     p->scratch.w.len = 0;
-    name_map_close_inner(&p->names[2], index);
+    name_map_close_inner(&p->names[NAMES_LOCAL], index);
     p->n_blocks = p->n_hints = 0;
     Buffer *code = entry(p, SECTION_CODE, at);
     parse_code_expr(p, &p->body);
-    name_map_close_inner(&p->names[3], index);
+    name_map_close_inner(&p->names[NAMES_LABEL], index);
     write_body(p, code, index, &l);
 }
 
@@ -346,7 +348,7 @@ static void field_elem(Parser *p, const char *at)
     uint32_t index = p->at[SPACE_ELEM]++, table = 0, flags = 1;
     Buffer *b = entry(p, SECTION_ELEM, at);
     Buffer offset = {0};
-    parser_named(p, &p->names[8], index);
+    parser_named(p, &p->names[NAMES_ELEM], index);
     if (parser_take(p, "declare")) {
         flags = 3;
     } else if (parser_take_left(p, "table")) {
@@ -377,7 +379,7 @@ static void field_data(Parser *p, const char *at)
 {
     uint32_t index = p->at[SPACE_DATA]++, memory = 0;
     Buffer *b = entry(p, SECTION_DATA, at);
-    parser_named(p, &p->names[9], index);
+    parser_named(p, &p->names[NAMES_DATA], index);
     bool active = p->tok.kind == TOKEN_LEFT;
     if (parser_take_left(p, "memory")) {
         memory = parser_index(p, SPACE_MEMORY);

@@ -1,5 +1,5 @@
 #include "text/number.h"
-#include "text/parser.h"
+#include "text/parse_part.h"
 
 void parse_imm_opcode(Op op, Writer *w)
 {

@@ -1,5 +1,5 @@
 #include "text/number.h"
-#include "text/parser.h"
+#include "text/parse_part.h"
 
 typedef struct {
     const char *word;
@@ -155,7 +155,7 @@ static void local_name(Parser *p, ParamNames names)
     if (!annotated && symbol != NO_SYMBOL)
         name = p->symbols.names[symbol];
     if (annotated || symbol != NO_SYMBOL)
-        name_map_add_inner(&p->names[2], p->n_locals, name);
+        name_map_add_inner(&p->names[NAMES_LOCAL], p->n_locals, name);
 }
 
 /* One (param ...), the cursor behind the keyword.  Gives how many. */
@@ -210,11 +210,11 @@ static void field_name(Parser *p, uint32_t type, uint32_t index)
     if (!parser_ok(p))
         return;
     if (symbol != NO_SYMBOL
-        && !pair_add(&p->bound, SPACE_COUNT + type, symbol, index))
+        && !parser_bind_symbol(p, SPACE_COUNT + type, symbol, index))
         parser_fail(p, id.at, "duplicate field %.*s",
                     id.len > 60 ? 60 : (int)id.len, id.at);
     else if (annotated || symbol != NO_SYMBOL)
-        name_map_add_inner(&p->names[10], index,
+        name_map_add_inner(&p->names[NAMES_FIELD], index,
                            annotated ? name : p->symbols.names[symbol]);
 }
 
@@ -233,7 +233,7 @@ static void read_struct(Parser *p, Writer *w, uint32_t type)
         }
         parser_close(p);
     }
-    name_map_close_inner(&p->names[10], type);
+    name_map_close_inner(&p->names[NAMES_FIELD], type);
     writer_byte(w, 0x5f);
     writer_u32(w, n);
     writer_bytes(w, p->params.data, p->params.len);
@@ -307,7 +307,7 @@ static void read_type(Parser *p, Buffer *b, const char *at)
 {
     uint32_t index = p->n_types;
     buffer_mark(b, parser_offset(p, at));
-    parser_named(p, &p->names[4], index);
+    parser_named(p, &p->names[NAMES_TYPE], index);
     TypeInfo info = {0};
     if (parser_take_left(p, "sub"))
         read_sub(p, &b->w, index, &info);

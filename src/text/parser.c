@@ -38,9 +38,7 @@ void parser_end(Parser *p)
 {
     arena_free(&p->arena);
     intern_free(&p->symbols);
-    free(p->label_of);
-    free(p->local_of);
-    free(p->local_owner);
+    free(p->bindings);
     pair_free(&p->bound);
     free(p->types);
     intern_free(&p->plain);
@@ -49,7 +47,7 @@ void parser_end(Parser *p)
         buffer_free(&p->sections[i]);
     for (int i = 0; i < PLACE_COUNT; i++)
         writer_free(&p->customs[i]);
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < NAMES_COUNT; i++) {
         writer_free(&p->names[i].w);
         writer_free(&p->names[i].inner);
     }
@@ -204,22 +202,25 @@ static Name string_in_arena(Parser *p, const Token *t)
     return n;
 }
 
+uint32_t parser_name_symbol(Parser *p, Name name)
+{
+    uint32_t symbol = intern_add(&p->symbols, name.bytes, name.len);
+    uint32_t old = p->n_bindings, now = p->symbols.capacity;
+    if (now > old) {
+        p->bindings = intern_resize(p->bindings, now, sizeof *p->bindings);
+        memset(p->bindings + old, 0, (now - old) * sizeof *p->bindings);
+        p->n_bindings = now;
+    }
+    return symbol;
+}
+
 uint32_t parser_symbol(Parser *p)
 {
     const Token *t = &p->tok;
     Name n = {t->at + 1, t->len - 1};
     if (!lex_id_is_plain(t))
         n = string_in_arena(p, &(Token){t->at + 1, t->len - 1, TOKEN_STRING});
-    uint32_t symbol = intern_add(&p->symbols, n.bytes, n.len);
-    uint32_t old = p->symbol_capacity, now = p->symbols.capacity;
-    if (now > old) {
-        p->label_of = intern_resize(p->label_of, now, sizeof(uint32_t));
-        p->local_of = intern_resize(p->local_of, now, sizeof(uint32_t));
-        p->local_owner = intern_resize(p->local_owner, now, sizeof(uint32_t));
-        memset(p->label_of + old, 0, (now - old) * sizeof(uint32_t));
-        memset(p->local_owner + old, 0, (now - old) * sizeof(uint32_t));
-        p->symbol_capacity = now;
-    }
+    uint32_t symbol = parser_name_symbol(p, n);
     parser_advance(p);
     return symbol;
 }
@@ -263,6 +264,27 @@ void parser_named(Parser *p, NameMap *map, uint32_t index)
         name_map_add(map, index, p->symbols.names[symbol]);
 }
 
+static uint32_t find_bound(const Parser *p, uint32_t space, uint32_t symbol)
+{
+    const Symbol *s = &p->bindings[symbol];
+    if (s->space == space + 1)
+        return s->index;
+    return s->space ? pair_find(&p->bound, space, symbol) : NOT_FOUND;
+}
+
+bool parser_bind_symbol(Parser *p, uint32_t space, uint32_t symbol,
+                        uint32_t index)
+{
+    Symbol *s = &p->bindings[symbol];
+    if (s->space == space + 1)
+        return false;
+    if (s->space)
+        return pair_add(&p->bound, space, symbol, index);
+    s->space = space + 1;
+    s->index = index;
+    return true;
+}
+
 void parser_bind(Parser *p, uint32_t space, uint32_t index)
 {
     static const char *const words[] = {
@@ -272,7 +294,7 @@ void parser_bind(Parser *p, uint32_t space, uint32_t index)
         return;
     Token t = p->tok;
     uint32_t symbol = parser_symbol(p);
-    if (!pair_add(&p->bound, space, symbol, index))
+    if (!parser_bind_symbol(p, space, symbol, index))
         parser_fail(p, t.at, "duplicate %s %.*s",
                     space < SPACE_COUNT ? words[space] : "field", shown(&t),
                     t.at);
@@ -349,15 +371,13 @@ static uint32_t index_in(Parser *p, uint32_t space, const char *what)
     }
     Token t = p->tok;
     uint32_t symbol = parser_symbol(p);
-    uint32_t index = pair_find(&p->bound, space, symbol);
+    uint32_t index = find_bound(p, space, symbol);
     if (index != NOT_FOUND)
         return index;
     Nearest n = {.wanted = &p->symbols.names[symbol], .distance = UINT32_MAX};
-    for (uint32_t i = 0; i < p->bound.n_slots; i++) {
-        const PairEntry *e = &p->bound.slots[i];
-        if (e->value != NOT_FOUND && e->a == space)
-            consider(&n, p->symbols.names[e->b]);
-    }
+    for (uint32_t i = 0; i < p->symbols.n; i++)
+        if (find_bound(p, space, i) != NOT_FOUND)
+            consider(&n, p->symbols.names[i]);
     fail_unknown(p, &t, what, &n);
     return 0;
 }
@@ -377,13 +397,13 @@ uint32_t parser_field_index(Parser *p, uint32_t type)
 
 bool parser_bind_local(Parser *p, uint32_t symbol, const char *at)
 {
-    if (p->local_owner[symbol] == p->serial) {
+    if (p->bindings[symbol].owner == p->serial) {
         Name n = p->symbols.names[symbol];
         return parser_fail(p, at, "duplicate local $%.*s",
                            n.len > 60 ? 60 : (int)n.len, n.bytes);
     }
-    p->local_owner[symbol] = p->serial;
-    p->local_of[symbol] = p->n_locals;
+    p->bindings[symbol].owner = p->serial;
+    p->bindings[symbol].local = p->n_locals;
     return true;
 }
 
@@ -393,11 +413,11 @@ uint32_t parser_local(Parser *p)
         return parser_u32(p, "local");
     Token t = p->tok;
     uint32_t symbol = parser_symbol(p);
-    if (p->local_owner[symbol] == p->serial && p->serial)
-        return p->local_of[symbol];
+    if (p->bindings[symbol].owner == p->serial && p->serial)
+        return p->bindings[symbol].local;
     Nearest n = {.wanted = &p->symbols.names[symbol], .distance = UINT32_MAX};
     for (uint32_t i = 0; i < p->symbols.n && p->serial; i++)
-        if (p->local_owner[i] == p->serial)
+        if (p->bindings[i].owner == p->serial)
             consider(&n, p->symbols.names[i]);
     fail_unknown(p, &t, "local", &n);
     return 0;
@@ -413,8 +433,8 @@ void parser_push_label(Parser *p, uint32_t symbol)
     Label *l = &p->labels[p->n_labels++];
     *l = (Label){symbol, 0};
     if (symbol != NO_SYMBOL) {
-        l->outer = p->label_of[symbol];
-        p->label_of[symbol] = p->n_labels;
+        l->outer = p->bindings[symbol].label;
+        p->bindings[symbol].label = p->n_labels;
     }
 }
 
@@ -422,7 +442,7 @@ void parser_pop_label(Parser *p)
 {
     const Label *l = &p->labels[--p->n_labels];
     if (l->symbol != NO_SYMBOL)
-        p->label_of[l->symbol] = l->outer;
+        p->bindings[l->symbol].label = l->outer;
 }
 
 uint32_t parser_label(Parser *p)
@@ -431,8 +451,8 @@ uint32_t parser_label(Parser *p)
         return parser_u32(p, "label");
     Token t = p->tok;
     uint32_t symbol = parser_symbol(p);
-    if (p->label_of[symbol])
-        return p->n_labels - p->label_of[symbol];
+    if (p->bindings[symbol].label)
+        return p->n_labels - p->bindings[symbol].label;
     Nearest n = {.wanted = &p->symbols.names[symbol], .distance = UINT32_MAX};
     for (uint32_t i = p->n_labels; i-- > 0;)
         if (p->labels[i].symbol != NO_SYMBOL)

@@ -11,6 +11,7 @@
 #include "text/intern.h"
 #include "text/lex.h"
 #include "text/parse.h"
+#include "wasm/names.h"
 
 typedef enum {
     SPACE_TYPE,
@@ -67,6 +68,13 @@ typedef struct {
     bool is_func;
 } TypeInfo;
 
+/* What an identifier means. */
+typedef struct {
+    uint32_t space, index; /* its first binding: space + 1, or 0 */
+    uint32_t label;        /* the innermost label of that name, + 1 */
+    uint32_t local, owner; /* a local, and the serial of its function */
+} Symbol;
+
 typedef struct {
     uint32_t symbol, outer; /* the label that this one hides, + 1 */
 } Label;
@@ -86,11 +94,9 @@ typedef struct {
     Arena arena;
 
     Intern symbols;
-    uint32_t symbol_capacity;
-    uint32_t *label_of;           /* by symbol: the innermost label + 1 */
-    uint32_t *local_of;           /* by symbol: a local of ... */
-    uint32_t *local_owner;        /* ... this function, by serial number */
-    PairMap bound;                /* (space, symbol) -> index */
+    Symbol *bindings; /* by symbol */
+    uint32_t n_bindings;
+    PairMap bound; /* (space, symbol) -> index, after a symbol's first */
     uint32_t counts[SPACE_COUNT]; /* first pass */
     uint32_t at[SPACE_COUNT];     /* second pass: the next index */
     const char *defined; /* keyword of the first definition, no import */
@@ -103,7 +109,7 @@ typedef struct {
 
     Buffer sections[SECTION_COUNT];
     Writer customs[PLACE_COUNT];
-    NameMap names[12]; /* by number of the subsection */
+    NameMap names[NAMES_COUNT]; /* NAMES_x is a subsection's number */
     Name module_name;
     bool has_module_name, has_name_section, uses_data, has_start;
 
@@ -128,8 +134,6 @@ typedef struct {
 } Parser;
 
 #define NO_SYMBOL UINT32_MAX
-
-/* --- parser.c: cursor, symbols, names ---------------------------------- */
 
 void parser_start(Parser *p, const char *text, size_t from, size_t to,
                   Features features, Error *err);
@@ -180,6 +184,10 @@ bool parser_name_annotation(Parser *p, Name *out);
  * name in a subsection; the identifier is bound in the first pass. */
 void parser_named(Parser *p, NameMap *map, uint32_t index);
 void parser_bind(Parser *p, uint32_t space, uint32_t index);
+/* False if the symbol is bound in that space. */
+bool parser_bind_symbol(Parser *p, uint32_t space, uint32_t symbol,
+                        uint32_t index);
+uint32_t parser_name_symbol(Parser *p, Name name);
 
 bool parser_at_index(const Parser *p);
 uint32_t parser_index(Parser *p, Space space);
@@ -198,53 +206,5 @@ void name_map_close_inner(NameMap *m, uint32_t owner);
 void buffer_mark(Buffer *b, uint32_t text);
 void buffer_append(Buffer *to, Buffer *from); /* empties `from` */
 void buffer_free(Buffer *b);
-
-/* --- parse_type.c ------------------------------------------------------- */
-
-bool parse_type_at_value(const Parser *p);
-void parse_type_value(Parser *p, Writer *w);
-bool parse_type_at_ref(const Parser *p);
-void parse_type_ref(Parser *p, Writer *w);
-void parse_type_heap(Parser *p, Writer *w);
-/* A reference type's nullability; its heap type goes to w. */
-bool parse_type_ref_parts(Parser *p, Writer *w);
-
-/* A field `type` or `rec`, the cursor behind the keyword. */
-void parse_type_definition(Parser *p, const char *at);
-void parse_type_rec(Parser *p, const char *at);
-
-/* A type use; params may have names, which become locals, if `locals`. */
-uint32_t parse_type_use(Parser *p, bool locals);
-uint32_t parse_type_params(const Parser *p, uint32_t type);
-/* Writes a block type. */
-void parse_type_block(Parser *p, Writer *w);
-void parse_type_limits(Parser *p, Writer *w, bool is64, bool is_memory);
-/* `i32` or `i64` if it is there: true for i64. */
-bool parse_type_address(Parser *p);
-void parse_type_global(Parser *p, Writer *w);
-
-/* --- parse_imm.c -------------------------------------------------------- */
-
-void parse_imm_opcode(Op op, Writer *w);
-/* Writes a plain instruction, the cursor behind its keyword. */
-void parse_imm_plain(Parser *p, Op op, Writer *w);
-uint64_t parse_imm_integer(Parser *p, unsigned bits, const char *what);
-/* The bits of an f32 or f64. */
-uint64_t parse_imm_float(Parser *p, unsigned bytes);
-void parse_imm_little_endian(uint8_t *out, uint64_t v, unsigned bytes);
-/* v128.const's operand: shape and lanes. */
-void parse_imm_v128(Parser *p, uint8_t out[16]);
-
-/* --- parse_code.c ------------------------------------------------------- */
-
-/* Instructions to the ")" that closes what stands around them, and `end`. */
-void parse_code_expr(Parser *p, Buffer *out);
-/* One folded instruction and `end`. */
-void parse_code_folded(Parser *p, Buffer *out);
-
-/* --- parse_field.c ------------------------------------------------------ */
-
-/* The second pass over one field, the cursor at its parenthesis. */
-void parse_field(Parser *p);
 
 #endif

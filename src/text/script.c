@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "text/parser.h"
+#include "text/parse_part.h"
 
 struct Script {
     Parser p;
