@@ -2,65 +2,62 @@
 
 #include "interp/state.h"
 
-/* Puts the frame of f on top of the activation's stack: its arguments are the
- * slots before `sp`, one past the last. */
-static uint64_t *push_frame(uint64_t *sp, const Func *f, Instance *i,
-                            uint32_t end)
+/* Few slots at a time: a call of memcpy costs more. */
+static inline void copy_slots(uint64_t *to, const uint64_t *from, uint32_t n)
 {
-    uint32_t n = f->type->func.param_slots;
-    uint64_t *fp = sp + HEADER_SLOTS;
+    for (uint32_t k = 0; k < n; k++)
+        to[k] = from[k];
+}
+
+static __attribute__((noinline)) ErrorCode check_room(Activation *a,
+                                                      const uint64_t *top)
+{
+    Store *s = a->store;
+    ErrorCode code = ERR_OK;
+    while (code == ERR_OK
+           && (uintptr_t)top
+                  >= atomic_load_explicit(&s->limit, memory_order_relaxed))
+        code = activation_check(a, top);
+    return code;
+}
+
+/* Runs f's body from `code` to `end`, with the arguments at a->base; leaves
+ * the frame's address in a->fp. */
+static inline ErrorCode run_frame(Activation *a, const Func *f, Instance *i,
+                                  uint32_t code, uint32_t end)
+{
+    uint32_t n = f->type->func.param_slots, locals = f->local_slots;
+    uint64_t *fp = a->base + n + HEADER_SLOTS;
+    const uint64_t *top = fp + locals + f->max_height + 1;
+    if (unlikely((uintptr_t)top >= atomic_load_explicit(
+                     &a->store->limit, memory_order_relaxed))) {
+        ErrorCode failure = check_room(a, top);
+        if (failure != ERR_OK)
+            return failure;
+    }
+    const uint8_t *bytes = i->module->bytes;
     fp[-1] = (uintptr_t)i;
     fp[-2] = (uintptr_t)f;
     fp[-3] = fp[-4] = fp[-5] = 0;
-    fp[-6] = (uintptr_t)(i->module->bytes + end);
-    memcpy(fp, sp - n, n * sizeof *fp);
-    memset(fp + n, 0, (f->local_slots - n + 1) * sizeof *fp);
-    return fp;
+    fp[-6] = (uintptr_t)(bytes + end);
+    copy_slots(fp, a->base, n);
+    for (uint32_t k = n; k <= locals; k++)
+        fp[k] = 0;
+    a->fp = fp;
+    a->sp = fp + locals;
+    return interp_run(bytes + code, a->sp, fp, f->branches, a->store->metered);
 }
 
-static bool fits(Activation *a, const uint64_t *sp, const Func *f,
-                 ErrorCode *code)
-{
-    const uint64_t *top =
-        sp + HEADER_SLOTS + f->local_slots + f->max_height + 1;
-    Store *s = a->store;
-    *code = ERR_OK;
-    while ((uintptr_t)top
-           >= atomic_load_explicit(&s->limit, memory_order_relaxed)) {
-        *code = activation_check(a, top);
-        if (*code != ERR_OK)
-            return false;
-    }
-    return true;
-}
-
-/* Runs f's body from `code` to `end`; leaves the frame's address in *frame. */
-static ErrorCode run_frame(Activation *a, const Func *f, Instance *i,
-                           uint64_t *slots, uint32_t code, uint32_t end,
-                           uint64_t **frame)
-{
-    uint32_t n = f->type->func.param_slots;
-    uint64_t *sp = a->base + n;
-    ErrorCode failure;
-    if (!fits(a, sp, f, &failure))
-        return failure;
-    if (n)
-        memcpy(a->base, slots, n * sizeof *slots);
-    uint64_t *fp = push_frame(sp, f, i, end);
-    *frame = a->fp = fp;
-    a->sp = fp + f->local_slots;
-    return interp_run(i->module->bytes + code, a->sp, fp, f->branches,
-                      a->store->metered);
-}
-
-static ErrorCode call_guest(Activation *a, const FuncRef *f, uint64_t *slots)
+static inline ErrorCode call_guest(Activation *a, const FuncRef *f,
+                                   uint64_t *slots)
 {
     const Func *func = f->func;
-    uint64_t *frame;
-    ErrorCode code =
-        run_frame(a, func, f->instance, slots, func->code, func->end, &frame);
-    if (code == ERR_OK)
-        memcpy(slots, a->base, func->type->func.result_slots * sizeof *slots);
+    const FuncType *t = &func->type->func;
+    /* Beyond the stack's limit there is room for any arguments. */
+    copy_slots(a->base, slots, t->param_slots);
+    ErrorCode code = run_frame(a, func, f->instance, func->code, func->end);
+    if (likely(code == ERR_OK))
+        copy_slots(slots, a->base, t->result_slots);
     return code;
 }
 
@@ -94,10 +91,9 @@ ErrorCode interp_constant(Instance *i, const ConstExpr *e, uint64_t *slots)
     ErrorCode code = activation_enter(&a, i->e.store, false);
     if (code != ERR_OK)
         return code;
-    uint64_t *frame;
-    code = run_frame(&a, &f, i, NULL, e->start, e->end, &frame);
+    code = run_frame(&a, &f, i, e->start, e->end);
     if (code == ERR_OK)
-        memcpy(slots, frame + 1, (e->max_height > 1 ? 2 : 1) * sizeof *slots);
+        copy_slots(slots, a.fp + 1, e->max_height > 1 ? 2 : 1);
     activation_leave(&a);
     return code;
 }
