@@ -23,7 +23,7 @@ $(VENV)/.tools: requirements-dev.txt | $(BIN)/python
 
 $(VENV)/.built: $(VENV)/.tools $(SOURCES)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install -q --disable-pip-version-check \
-	    --no-build-isolation --no-deps --force-reinstall -Cbuild-dir=build/python .
+	    --no-build-isolation --no-deps --force-reinstall --config-settings=build-dir=build/python .
 	@touch $@
 
 demo: $(VENV)/.built
