@@ -86,6 +86,9 @@ ROUTINE(leave_frame, int unused_)
     const FuncType *t = &frame_func(fp)->type->func;
     uint64_t *to = fp - HEADER_SLOTS - t->param_slots;
     uint64_t *caller = frame_caller(fp);
+    /* Before the results overwrite them. */
+    const uint8_t *return_pc = frame_pc(fp);
+    uint64_t return_stp = fp[-4];
     uint32_t n = t->result_slots;
     if (unlikely(n > 1 || !caller)) {
         SPILL();
@@ -100,8 +103,8 @@ ROUTINE(leave_frame, int unused_)
         if (n == 0)
             FILL();
     }
-    pc = frame_pc(fp);
-    stp = (const BranchEntry *)(uintptr_t)fp[-4];
+    pc = return_pc;
+    stp = (const BranchEntry *)(uintptr_t)return_stp;
     fp = caller;
     table = TABLE_OF(frame_func(fp));
     if (n > 1)
