@@ -8,7 +8,7 @@
 #include "fuzz/fuzz.h"
 #include "text/script.h"
 
-enum { LARGEST = 6000 };
+enum { LARGEST = 1500 };
 
 static void save(const char *folder, const char *kind, const void *data,
                  size_t size, const char *before)
