@@ -33,7 +33,10 @@ def target_of(source: Path, name: str) -> str | None:
 
 def sources() -> list[Path]:
     return sorted(
-        p for folder in ("src", "python/ext") for p in (ROOT / folder).rglob("*.[ch]") if p.is_file()
+        p
+        for folder in ("src", "python/ext")
+        for p in (ROOT / folder).rglob("*.[ch]")
+        if p.is_file()
     )
 
 

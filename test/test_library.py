@@ -25,7 +25,9 @@ def build() -> Path:
              "-Dpython=disabled", "-Dbuildtype=release", "-Db_ndebug=true"],
             check=True, capture_output=True,
         )  # fmt: skip
-    subprocess.run(["ninja", "-C", str(folder), "--quiet", "install"], check=True, capture_output=True)
+    subprocess.run(
+        ["ninja", "-C", str(folder), "--quiet", "install"], check=True, capture_output=True
+    )
     return prefix
 
 
@@ -70,7 +72,14 @@ def test_the_core_needs_only_the_c_library(build: Path) -> None:
         ["ldd", str(build / "lib" / "libchiasm.so")], check=True, capture_output=True, text=True
     ).stdout
     needed = {Path(line.split()[0]).name.split(".so")[0] for line in out.splitlines()}
-    assert needed <= {"linux-vdso", "libc", "libm", "libpthread", "ld-linux-x86-64", "ld-linux-aarch64"}
+    assert needed <= {
+        "linux-vdso",
+        "libc",
+        "libm",
+        "libpthread",
+        "ld-linux-x86-64",
+        "ld-linux-aarch64",
+    }
 
 
 @pytest.mark.parametrize("compiler", ["cc", "gcc", "clang-19", "clang"])
@@ -96,7 +105,7 @@ def test_the_example_runs(build: Path, tmp_path: Path, link: str) -> None:
     program = tmp_path / "hello"
     subprocess.run(
         ["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
-         f"-I{build / 'include'}", str(ROOT / "examples" / "c" / "hello.c"), "-o", str(program), *how],
+         f"-I{build / 'include'}", str(ROOT / "examples/c/hello.c"), "-o", str(program), *how],
         check=True,
     )  # fmt: skip
     done = subprocess.run([str(program)], check=True, capture_output=True, text=True)
@@ -143,7 +152,9 @@ def test_instructions_end_by_a_jump(build: Path) -> None:
             match = instruction.match(line)
             name = match.group(1) if match else None
             seen += match is not None
-        elif name and re.search(r"\bcall\s+\*.*\(,%\w+,8\)|\bcall\s+.*<(?:op|fast|pair|get|const|slow)_[A-Z]", line):
+        elif name and re.search(
+            r"\bcall\s+\*.*\(,%\w+,8\)|\bcall\s+.*<(?:op|fast|pair|get|const|slow)_[A-Z]", line
+        ):
             wrong.append(f"{name}: {line.strip()}")
     if seen == 0:
         pytest.skip("symbols are stripped, or dispatch is by switch")

@@ -1,7 +1,7 @@
 """Builds the command with ASan and UBSan, and runs the suite under them.
 
-    sanitize.py build
-    sanitize.py test [FILE.wast...]
+sanitize.py build
+sanitize.py test [FILE.wast...]
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ BUILD = ROOT / "build" / "sanitize"
 def build() -> int:
     if not (BUILD / "build.ninja").exists():
         setup = ["meson", "setup", str(BUILD), str(ROOT), "-Dpython=disabled"]
-        setup += ["-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
+        setup += [
+            "-Dbuildtype=debugoptimized",
+            "-Db_sanitize=address,undefined",
+            "-Db_lundef=false",
+        ]
         done = subprocess.run(setup, check=False)
         if done.returncode:
             return done.returncode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import pickle
 import sys
@@ -331,6 +332,15 @@ def test_a_fork_calls_and_compiles_anew(in_process):
     assert out == "5\n"
 
 
+def has_semaphores():
+    try:
+        multiprocessing.get_context("fork").Lock()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_semaphores(), reason="no semaphores to be had: /dev/shm is missing")
 def test_multiprocessing_sends_modules(in_process):
     out = in_process("""
         import chiasm, multiprocessing
