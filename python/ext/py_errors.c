@@ -14,18 +14,24 @@ typedef struct {
     const char *attributes[4]; /* ".x": None unless set, "=x": "", "*x": () */
 } ErrorClass;
 
-static int add_attributes(PyObject *dict, const ErrorClass *c)
+/* Made from specs, which is several times faster than calling type(). */
+static PyTypeObject *static_base(PyObject *self)
 {
-    int result = 0;
-    for (int i = 0; !result && i < 4 && c->attributes[i]; i++) {
-        const char *name = c->attributes[i];
-        PyObject *value = *name == '='   ? PyUnicode_FromString("")
-                          : *name == '*' ? PyTuple_New(0)
-                                         : Py_NewRef(Py_None);
-        result = value ? PyDict_SetItemString(dict, name + 1, value) : -1;
-        Py_XDECREF(value);
-    }
-    return result;
+    PyTypeObject *type = Py_TYPE(self);
+    while (type->tp_flags & Py_TPFLAGS_HEAPTYPE)
+        type = type->tp_base;
+    return type;
+}
+
+static int traverse_error(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return static_base(self)->tp_traverse(self, visit, arg);
+}
+
+static int clear_error(PyObject *self)
+{
+    return static_base(self)->tp_clear(self);
 }
 
 static PyObject *bases_of(State *st, const ErrorClass *c)
@@ -37,14 +43,44 @@ static PyObject *bases_of(State *st, const ErrorClass *c)
     return PyTuple_Pack(2, st->errors[c->base], *c->more);
 }
 
-static PyObject *make_class(State *st, const ErrorClass *c)
+static PyObject *new_class(State *st, PyObject *module, const ErrorClass *c)
 {
-    PyObject *result = NULL, *dict = PyDict_New(), *bases = bases_of(st, c);
-    if (dict && bases && add_attributes(dict, c) == 0)
-        result = PyErr_NewExceptionWithDoc(c->name, c->doc, bases, dict);
-    Py_XDECREF(dict);
+    PyType_Slot slots[] = {{Py_tp_traverse, PY_SLOT(traverse_error)},
+                           {Py_tp_clear, PY_SLOT(clear_error)},
+                           {Py_tp_doc, (void *)(uintptr_t)c->doc},
+                           {0, NULL}};
+    PyType_Spec spec = {
+        .name = c->name,
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+        .slots = slots,
+    };
+    PyObject *bases = bases_of(st, c);
+    PyObject *class =
+        bases ? PyType_FromModuleAndSpec(module, &spec, bases) : NULL;
     Py_XDECREF(bases);
+    return class;
+}
+
+static int add_attributes(PyObject *class, const ErrorClass *c)
+{
+    int result = 0;
+    for (int i = 0; !result && i < 4 && c->attributes[i]; i++) {
+        const char *name = c->attributes[i];
+        PyObject *value = *name == '='   ? PyUnicode_FromString("")
+                          : *name == '*' ? PyTuple_New(0)
+                                         : Py_NewRef(Py_None);
+        result = value ? PyObject_SetAttrString(class, name + 1, value) : -1;
+        Py_XDECREF(value);
+    }
     return result;
+}
+
+static PyObject *make_class(State *st, PyObject *module, const ErrorClass *c)
+{
+    PyObject *class = new_class(st, module, c);
+    if (class && add_attributes(class, c) < 0)
+        Py_CLEAR(class);
+    return class;
 }
 
 static int add_class(State *st, PyObject *module, ErrorTag tag, PyObject *class)
@@ -110,7 +146,8 @@ int py_errors_init(State *st, PyObject *module)
          {".code", NULL}},
     };
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-        if (add_class(st, module, classes[i].tag, make_class(st, &classes[i]))
+        if (add_class(st, module, classes[i].tag,
+                      make_class(st, module, &classes[i]))
             < 0)
             return -1;
     return add_class(st, module, ERROR_EXCEPTION,

@@ -34,6 +34,7 @@ static int traverse(PyObject *self, visitproc visit, void *arg)
     ExportsObject *e = exports_of(self);
     Py_VISIT(Py_TYPE(self));
     Py_VISIT((PyObject *)e->store);
+    Py_VISIT(e->attributes);
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++)
         Py_VISIT(e->cache[i]);
     return 0;
@@ -42,6 +43,7 @@ static int traverse(PyObject *self, visitproc visit, void *arg)
 static int clear(PyObject *self)
 {
     ExportsObject *e = exports_of(self);
+    Py_CLEAR(e->attributes);
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++)
         Py_CLEAR(e->cache[i]);
     return 0;
@@ -144,14 +146,29 @@ static PyObject *no_export(ExportsObject *e, PyObject *name, PyObject *class)
     return NULL;
 }
 
-static PyObject *attribute(PyObject *self, PyObject *name)
+static PyObject *attribute_slowly(PyObject *self, PyObject *name)
 {
     ExportsObject *e = exports_of(self);
     PyObject *value;
     if (is_reserved(e->state, name))
         return PyObject_GenericGetAttr(self, name);
     int found = py_exports_get(e, name, &value);
-    return found ? value : no_export(e, name, PyExc_AttributeError);
+    if (!found)
+        return no_export(e, name, PyExc_AttributeError);
+    if (!e->attributes)
+        e->attributes = PyDict_New();
+    if (value
+        && (!e->attributes || PyDict_SetItem(e->attributes, name, value) < 0))
+        Py_CLEAR(value);
+    return value;
+}
+
+static PyObject *attribute(PyObject *self, PyObject *name)
+{
+    PyObject *known = exports_of(self)->attributes;
+    if (known && compat_dict_get(known, name, &known) > 0)
+        return Py_NewRef(known);
+    return PyErr_Occurred() ? NULL : attribute_slowly(self, name);
 }
 
 static PyObject *item(PyObject *self, PyObject *name)

@@ -193,7 +193,11 @@ static chi_code call_host(void *host, chi_store *store, uint64_t *slots)
     ThreadRecord *t = py_thread();
     PyThreadState *state = py_thread_attach(t, s);
     t->depth++;
-    PyObject *result = call_python(s, h, slots);
+    PyObject *result = NULL;
+    if (py_thread_has_stack(t))
+        result = call_python(s, h, slots);
+    else
+        PyErr_SetString(PyExc_RecursionError, "the C stack is exhausted");
     chi_code code = result ? results_in(s, h, result, slots) : fail(s);
     Py_XDECREF(result);
     t->depth--;

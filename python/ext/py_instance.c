@@ -211,7 +211,7 @@ static PyGetSetDef getset[] = {
     {0}};
 
 static PyMemberDef members[] = {
-    {"exports", T_OBJECT, offsetof(InstanceObject, exports), READONLY,
+    {"exports", T_OBJECT_EX, offsetof(InstanceObject, exports), READONLY,
      PyDoc_STR("What it gives.")},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(InstanceObject, weakrefs),
      READONLY, NULL},

@@ -16,9 +16,10 @@ typedef struct {
     PyObject *module;
     PyObject *name; /* str given to the instance, or NULL */
     PyObject *weakrefs;
-    bool without_gil;  /* calls may release it */
-    bool is_python;    /* some import is Python code */
-    PyObject *cache[]; /* by number of the export */
+    PyObject *attributes; /* dict: those that were asked for, or NULL */
+    bool without_gil;     /* calls may release it */
+    bool is_python;       /* some import is Python code */
+    PyObject *cache[];    /* by number of the export */
 } ExportsObject;
 
 typedef struct {

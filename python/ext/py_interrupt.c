@@ -13,6 +13,7 @@
  */
 #include "py_thread.h"
 
+#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,24 @@ static _Thread_local ThreadRecord record = {.deadline_ns = UINT64_MAX,
                                             .process = -1};
 
 ThreadRecord *py_thread(void) { return &record; }
+
+/* Each level of guest code that calls Python that calls guest code takes some
+ * KiB of the C stack, which Python's own limit does not know of. */
+bool py_thread_find_stack(ThreadRecord *t)
+{
+    enum { MARGIN = 256 << 10 };
+    pthread_attr_t attributes;
+    void *low = NULL;
+    size_t size = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        pthread_attr_getstack(&attributes, &low, &size);
+        pthread_attr_destroy(&attributes);
+    }
+    t->stack_limit = (uintptr_t)low + (size / 4 < MARGIN ? size / 4 : MARGIN);
+    if (!t->stack_limit)
+        t->stack_limit = 1;
+    return (uintptr_t)&attributes > t->stack_limit;
+}
 
 uint64_t py_thread_now_ns(void)
 {

@@ -249,8 +249,7 @@ static int get_buffer(PyObject *self, Py_buffer *view, int flags)
 static void release_buffer(PyObject *self, Py_buffer *view)
 {
     (void)view;
-    py_store_drop(((EntityObject *)self)->store,
-                  (Drop){DROP_PIN, {.pinned = mem_of(self)}});
+    chi_memory_unpin(mem_of(self)); /* from any thread */
 }
 
 /* ---- methods */

@@ -174,6 +174,27 @@ static PyObject *struct_unpack(PyObject *self, PyObject *format,
     return result;
 }
 
+/* "<i" and its like, the usual case. */
+static PyObject *unpack_one(PyObject *self, char code, Py_ssize_t offset)
+{
+    const uint8_t *from = py_memory_range(self, offset, size_of(code));
+    PyObject *v = from ? read_one(code, from) : NULL;
+    if (!v)
+        return NULL;
+    PyObject *tuple = PyTuple_New(1);
+    if (tuple)
+        PyTuple_SET_ITEM(tuple, 0, v);
+    else
+        Py_DECREF(v);
+    return tuple;
+}
+
+static bool is_one_number(const char *format)
+{
+    return *format == '<' && size_of(format[1]) && format[1] != 'x'
+           && format[1] != 's' && !format[2];
+}
+
 PyObject *py_memory_unpack(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
     Py_ssize_t offset, bytes, values;
@@ -184,6 +205,8 @@ PyObject *py_memory_unpack(PyObject *self, PyObject *const *args, Py_ssize_t n)
     if (get_offset(args, n, 1, &offset) < 0)
         return NULL;
     const char *format = format_of(args[0]);
+    if (format && is_one_number(format))
+        return unpack_one(self, format[1], offset);
     if (!format || !measure(format, &bytes, &values))
         return struct_unpack(self, args[0], offset);
     const uint8_t *from = py_memory_range(self, offset, bytes);

@@ -72,7 +72,6 @@ static void give_back(const Drop *d)
     case DROP_EXTERN: chi_extern_free(d->x); break;
     case DROP_INSTANCE: chi_instance_free(d->instance); break;
     case DROP_ROOT: chi_root_free(d->root); break;
-    case DROP_PIN: chi_memory_unpin(d->pinned); break;
     }
 }
 

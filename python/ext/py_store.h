@@ -28,12 +28,11 @@ typedef struct Held {
 
 /* Something to give back to the core when no guest runs. */
 typedef struct {
-    enum { DROP_EXTERN, DROP_INSTANCE, DROP_ROOT, DROP_PIN } what;
+    enum { DROP_EXTERN, DROP_INSTANCE, DROP_ROOT } what;
     union {
         chi_extern x;
         chi_instance *instance;
         chi_root *root;
-        chi_memory *pinned;
     };
 } Drop;
 

@@ -16,6 +16,7 @@ typedef struct {
     int64_t process;         /* the one that `gets_signals` was found in */
     bool gets_signals;       /* may run Python's signal handlers */
     uint64_t next_look_ns;   /* when the GIL is worth asking for signals */
+    uintptr_t stack_limit;   /* no calls into Python below it; 0: unknown */
 } ThreadRecord;
 
 ThreadRecord *py_thread(void);
@@ -40,6 +41,15 @@ static inline void py_thread_detach(ThreadRecord *t, StoreObject *s,
         s->detached = t;
         t->released = PyEval_SaveThread();
     }
+}
+
+/* Is enough of the C stack left for Python code? */
+bool py_thread_find_stack(ThreadRecord *t);
+static inline bool py_thread_has_stack(ThreadRecord *t)
+{
+    char here;
+    uintptr_t at = (uintptr_t)&here;
+    return t->stack_limit ? at > t->stack_limit : py_thread_find_stack(t);
 }
 
 /* Raises TimeoutError if a `with timeout` of this thread is over. */

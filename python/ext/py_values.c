@@ -81,25 +81,12 @@ void py_signature_free(Signature *s)
 
 /* ---- numbers */
 
-/* Anything that is an integer to Python, as an exact or derived int. */
-static PyObject *integer_of(PyObject *v, ValueResult *why)
-{
-    *why = VALUE_KIND;
-    if (!PyIndex_Check(v))
-        return NULL;
-    *why = VALUE_RAISED;
-    return PyNumber_Index(v);
-}
-
-static ValueResult integer_in(ValueKind kind, PyObject *v, uint64_t *slot)
+/* From an int, exact or derived. */
+static ValueResult int_in(ValueKind kind, PyObject *integer, uint64_t *slot)
 {
     int overflow;
-    ValueResult why;
-    PyObject *integer = integer_of(v, &why);
-    if (!integer)
-        return why;
     long long value = PyLong_AsLongLongAndOverflow(integer, &overflow);
-    why = VALUE_OK;
+    ValueResult why = VALUE_OK;
     if (kind == KIND_I32) {
         if (overflow || value < INT32_MIN || value > UINT32_MAX)
             why = VALUE_RANGE;
@@ -115,6 +102,20 @@ static ValueResult integer_in(ValueKind kind, PyObject *v, uint64_t *slot)
             why = VALUE_RANGE;
         *slot = (uint64_t)value;
     }
+    return why;
+}
+
+/* From anything that is an integer to Python. */
+static ValueResult integer_in(ValueKind kind, PyObject *v, uint64_t *slot)
+{
+    if (PyLong_Check(v))
+        return int_in(kind, v, slot);
+    if (!PyIndex_Check(v))
+        return VALUE_KIND;
+    PyObject *integer = PyNumber_Index(v);
+    if (!integer)
+        return VALUE_RAISED;
+    ValueResult why = int_in(kind, integer, slot);
     Py_DECREF(integer);
     return why;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +54,8 @@ def test_eight_threads_call_one_instance(gil):
     assert e.get() == 8 * 100 * 51
 
 
-def test_eight_threads_call_one_instance_that_calls_back():
+@pytest.mark.parametrize("gil", [True, False, None])
+def test_eight_threads_call_one_instance_that_calls_back(gil):
     seen = []
 
     def f(x):
@@ -67,6 +69,7 @@ def test_eight_threads_call_one_instance_that_calls_back():
           (func (export "g") (param i32) (result i32)
             (i32.add (call $f (local.get 0)) (call $f (local.get 0)))))""",
         {"env": {"f": f}},
+        gil=gil,
     ).exports
 
     def work():
@@ -75,6 +78,60 @@ def test_eight_threads_call_one_instance_that_calls_back():
     for got in run_all([work] * 8):
         assert got == [2 * i for i in range(100)]
     assert len(seen) == 1600
+
+
+def test_callbacks_raise_and_call_back_in_without_the_gil():
+    def f(x):
+        if x == 0:
+            raise KeyError(x)
+        if x < 0:
+            raise KeyboardInterrupt
+        return e.g(x - 1) if x > 5 else x
+
+    e = chiasm.instantiate(
+        """(module (import "env" "f" (func $f (param i32) (result i32)))
+          (func (export "g") (param i32) (result i32) (call $f (local.get 0))))""",
+        {"env": {"f": f}},
+        gil=False,
+    ).exports
+
+    def work():
+        for _ in range(50):
+            assert e.g(30) == 5
+            with pytest.raises(KeyError):
+                e.g(0)
+            with pytest.raises(KeyboardInterrupt):
+                e.g(-1)
+
+    run_all([work] * 4)
+
+
+def test_small_stacks_are_a_recursion_error_not_a_crash():
+    def f():
+        e.g()
+
+    e = chiasm.instantiate(
+        '(module (import "env" "f" (func $f)) (func (export "g") (call $f)))', {"env": {"f": f}}
+    ).exports
+    errors = []
+
+    def work():
+        try:
+            e.g()
+        except RecursionError as error:
+            errors.append(error)
+
+    old_size = threading.stack_size(256 << 10)
+    old_limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(old_size)
+        sys.setrecursionlimit(old_limit)
+    assert len(errors) == 1
 
 
 def test_references_passed_from_eight_threads_keep_their_identity():
