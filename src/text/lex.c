@@ -29,13 +29,14 @@ static const uint8_t classes[256] = {
 
 bool lex_is_idchar(uint8_t c) { return classes[c] & IDCHAR; }
 
-void lex_count(const char *from, const char *to, uint32_t *line,
-               uint32_t *column)
+/* A line ends with CR, LF, or both; then LF is the one that adds nothing. */
+void lex_count(const char *text, const char *from, const char *to,
+               uint32_t *line, uint32_t *column)
 {
     for (const char *p = from; p < to; p++) {
-        bool crlf = *p == '\r' && p + 1 < to && p[1] == '\n';
-        if (*p == '\n' || (*p == '\r' && !crlf)) {
-            ++*line;
+        if (*p == '\n' || *p == '\r') {
+            bool second = *p == '\n' && p > text && p[-1] == '\r';
+            *line += !second;
             *column = 1;
         } else if (((uint8_t)*p & 0xc0) != 0x80) {
             ++*column;
@@ -47,7 +48,7 @@ void lex_position(const char *text, const char *at, uint32_t *line,
                   uint32_t *column)
 {
     *line = *column = 1;
-    lex_count(text, at, line, column);
+    lex_count(text, text, at, line, column);
 }
 
 bool lex_fail_va(Lexer *l, ErrorCode code, const char *at, const char *format,

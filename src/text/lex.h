@@ -52,8 +52,8 @@ void lex_position(const char *text, const char *at, uint32_t *line,
                   uint32_t *column);
 
 /* The same, on from the position of `from`. */
-void lex_count(const char *from, const char *to, uint32_t *line,
-               uint32_t *column);
+void lex_count(const char *text, const char *from, const char *to,
+               uint32_t *line, uint32_t *column);
 
 static inline bool token_is(const Token *t, const char *word)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "text/parse_part.h"
+#include "text/show.h"
 
 /* --- first pass: what a module defines ------------------------------------ */
 
@@ -337,7 +338,7 @@ bool text_parse_part(const char *text, size_t from, size_t to, Features f,
     }
     size_t len;
     uint8_t *bytes = writer_take(&o.w, &len);
-    *out = (TextModule){bytes, len, o.positions, o.n, text};
+    *out = (TextModule){bytes, len, o.positions, o.n, text, show_places_new()};
     return true;
 }
 
@@ -351,5 +352,6 @@ void text_free(TextModule *t)
 {
     free(t->bytes);
     free(t->positions);
+    show_places_free(t->places);
     *t = (TextModule){0};
 }

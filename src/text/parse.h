@@ -18,12 +18,15 @@ typedef struct {
     uint32_t binary, text;
 } TextPosition;
 
+typedef struct TextPlaces TextPlaces; /* show.h */
+
 typedef struct TextModule {
     uint8_t *bytes; /* malloc */
     size_t len;
     TextPosition *positions; /* malloc; ascending by binary */
     uint32_t n_positions;
     const char *text; /* borrowed: text_locate needs it */
+    TextPlaces *places;
 } TextModule;
 
 /* Parses `(module ...)`, or its fields alone.  `out` is empty on failure;
@@ -38,7 +41,8 @@ bool text_parse_part(const char *text, size_t from, size_t to, Features f,
 void text_free(TextModule *t);
 
 /* The line and column, from 1, of the innermost piece that holds the byte at
- * `offset` of the binary. */
+ * `offset` of the binary.  Not for several threads at once.  Cost: the first
+ * is linear in the text before, others are not. */
 void text_locate(const TextModule *t, uint64_t offset, uint32_t *line,
                  uint32_t *column);
 /* Gives an error of the decoder or validator its place in the text. */

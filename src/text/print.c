@@ -306,19 +306,11 @@ static const char *section_word(uint8_t id)
     return id < sizeof words / sizeof *words ? words[id] : "last";
 }
 
-static bool is_last(const Module *m, const CustomSection *c)
-{
-    const SectionInfo *s = &m->sections[m->n_sections];
-    while (s > m->sections && s[-1].id == 0)
-        s--;
-    return s == m->sections + m->n_sections || s->offset <= c->offset;
-}
-
 /* Behind all known sections, the parser puts the name section between what is
  * (after data) and what has no place. */
 static void print_place(Printer *p, const CustomSection *c, uint32_t index)
 {
-    bool last = is_last(p->m, c);
+    bool last = c->offset >= p->last_known;
     if (last && (!p->names_exact || index > p->name_section))
         return;
     if (last)
@@ -377,11 +369,15 @@ static void print_sections(Printer *p)
 {
     const Module *m = p->m;
     uint32_t custom = 0;
+    for (uint32_t i = 0; i < m->n_sections; i++)
+        if (m->sections[i].id)
+            p->last_known = m->sections[i].offset;
     for (uint32_t i = 0; i < m->n_sections && printer_ok(p); i++) {
         if (m->sections[i].id)
             print_section(p, &m->sections[i]);
         else if (custom < m->n_customs)
-            print_custom(p, &m->customs[custom], custom), custom++;
+            print_custom(p, &m->customs[custom], custom);
+        custom += m->sections[i].id == 0;
     }
     if (m->has_data_count && !p->uses_data) {
         printer_line(p);

@@ -32,7 +32,8 @@ struct Printer {
     bool one_line; /* a blank instead of a new line */
     uint32_t depth;
 
-    uint32_t *type_at; /* by type: the offset of its composite type */
+    uint32_t last_known; /* offset of the last section that is not custom */
+    uint32_t *type_at;   /* by type: the offset of its composite type */
 
     /* Names; the arrays are NULL in spaces without any. */
     bool has_names;

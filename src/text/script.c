@@ -468,7 +468,7 @@ static void read_inline_module(Script *s, Command *c)
 
 static void give_position(Script *s, Command *c)
 {
-    lex_count(s->counted, s->p.tok.at, &s->line, &s->column);
+    lex_count(text_of(s), s->counted, s->p.tok.at, &s->line, &s->column);
     s->counted = s->p.tok.at;
     c->line = s->line;
     c->column = s->column;

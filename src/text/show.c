@@ -1,6 +1,61 @@
+#include "text/show.h"
+
+#include <stdlib.h>
+
 #include "base/utf8.h"
+#include "text/intern.h"
 #include "text/lex.h"
-#include "text/parse.h"
+
+enum { BLOCK = 4096 };
+
+typedef struct {
+    uint32_t line, column;
+} Place;
+
+struct TextPlaces {
+    Place *starts; /* of blocks */
+    uint32_t n, capacity;
+};
+
+TextPlaces *show_places_new(void)
+{
+    TextPlaces *t = intern_resize(NULL, 1, sizeof *t);
+    *t = (TextPlaces){0};
+    return t;
+}
+
+void show_places_free(TextPlaces *t)
+{
+    if (t)
+        free(t->starts);
+    free(t);
+}
+
+static void add_start(TextPlaces *t, const char *text)
+{
+    if (t->n == t->capacity) {
+        t->capacity = t->capacity + t->capacity / 2 + 16;
+        t->starts = intern_resize(t->starts, t->capacity, sizeof *t->starts);
+    }
+    Place next = {1, 1};
+    if (t->n > 0) {
+        const char *from = text + (size_t)(t->n - 1) * BLOCK;
+        next = t->starts[t->n - 1];
+        lex_count(text, from, from + BLOCK, &next.line, &next.column);
+    }
+    t->starts[t->n++] = next;
+}
+
+static void find_place(TextPlaces *t, const char *text, uint32_t offset,
+                       uint32_t *line, uint32_t *column)
+{
+    uint32_t block = offset / BLOCK;
+    while (t->n <= block)
+        add_start(t, text);
+    *line = t->starts[block].line;
+    *column = t->starts[block].column;
+    lex_count(text, text + (size_t)block * BLOCK, text + offset, line, column);
+}
 
 void text_locate(const TextModule *t, uint64_t offset, uint32_t *line,
                  uint32_t *column)
@@ -15,8 +70,8 @@ void text_locate(const TextModule *t, uint64_t offset, uint32_t *line,
     }
     *line = *column = 1;
     if (low > 0)
-        lex_position(t->text, t->text + t->positions[low - 1].text, line,
-                     column);
+        find_place(t->places, t->text, t->positions[low - 1].text, line,
+                   column);
 }
 
 void text_locate_error(const TextModule *t, Error *err)
@@ -33,11 +88,11 @@ static const char *find_line(const char *text, const char *end, uint32_t line,
                              size_t *len)
 {
     const char *p = text;
-    while (line > 1 && p < end) {
-        if (*p == '\n' || (*p == '\r' && !(p + 1 < end && p[1] == '\n')))
+    for (; line > 1 && p < end; p++)
+        if (*p == '\r' || (*p == '\n' && !(p > text && p[-1] == '\r')))
             line--;
+    if (p > text && p < end && *p == '\n' && p[-1] == '\r')
         p++;
-    }
     const char *q = p;
     while (q < end && !ends_line(*q))
         q++;
