@@ -20,9 +20,7 @@ def module(n: int) -> str:
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7, 8, 100, 1000])
-def test_a_call_of_many_results_returns_to_its_caller(
-    n: int, command: str, tmp_path: Path
-) -> None:
+def test_a_call_of_many_results_returns_to_its_caller(n: int, command: str, tmp_path: Path) -> None:
     path = tmp_path / "m.wat"
     path.write_text(module(n))
     done = subprocess.run(
