@@ -155,15 +155,15 @@ static uint64_t hash_table(uint64_t h, chi_table *t, chi_type type)
     return fuzz_hash(h, &size, sizeof size);
 }
 
-static uint64_t hash_extern(uint64_t h, chi_extern x)
+static uint64_t hash_extern(uint64_t h, chi_extern x, size_t most)
 {
     chi_externtype type;
     chi_extern_type(x, &type);
     if (x.kind == CHI_MEM) {
         size_t size;
         uint8_t *data = chi_memory_data(x.memory, &size);
-        size_t whole = size < 1 << 18 ? size : 1 << 18;
-        h = fuzz_hash(fuzz_hash(h, &size, sizeof size), data, whole);
+        h = fuzz_hash(h, &size, sizeof size);
+        h = fuzz_hash(h, data, size < most ? size : most);
     } else if (x.kind == CHI_TABLE) {
         h = hash_table(h, x.table, type.type);
     } else if (x.kind == CHI_GLOBAL) {
@@ -174,12 +174,13 @@ static uint64_t hash_extern(uint64_t h, chi_extern x)
     return h;
 }
 
-static uint64_t hash_state(Run *r)
+/* Of each memory `most` bytes: reading all of it takes its time. */
+static uint64_t hash_state(Run *r, size_t most)
 {
     uint64_t h = 0;
     uint32_t n = chi_module_n_exports(r->module);
     for (uint32_t e = 0; e < n && e < 32; e++)
-        h = hash_extern(h, chi_instance_export(r->instance, e));
+        h = hash_extern(h, chi_instance_export(r->instance, e), most);
     return h;
 }
 
@@ -329,7 +330,7 @@ static void call(Run *r, const RunOptions *o, chi_func *f, uint32_t seed,
         out->calls[out->n_calls].results = h;
     }
     chi_store_collect(r->store);
-    out->calls[out->n_calls++].state = hash_state(r);
+    out->calls[out->n_calls++].state = hash_state(r, 1024);
 }
 
 static void call_exports(Run *r, const RunOptions *o, RunResult *out)
@@ -377,8 +378,10 @@ void run_module(chi_module *m, const RunOptions *o, RunResult *out)
     start(&r, out);
     out->out_of_fuel = out->start_code == CHI_OUT_OF_FUEL;
     out->vague = is_vague(out->start_code);
-    if (r.instance)
+    if (r.instance) {
         call_exports(&r, o, out);
+        out->state = hash_state(&r, 1 << 18);
+    }
     chi_extern_free((chi_extern){.kind = CHI_TAG, .tag = r.tag});
     chi_instance_free(r.instance);
     chi_store_free(r.store);
@@ -392,6 +395,7 @@ void run_compare(const RunResult *a, const RunResult *b, bool metered)
                chi_code_text(a->start_code), chi_code_text(b->start_code));
     FUZZ_CHECK(a->n_calls == b->n_calls, "%u calls, %u calls", a->n_calls,
                b->n_calls);
+    FUZZ_CHECK(a->state == b->state, "memories differ");
     for (uint32_t i = 0; i < a->n_calls; i++) {
         FUZZ_CHECK(a->calls[i].code == b->calls[i].code, "call %u: %s, %s", i,
                    chi_code_text(a->calls[i].code),

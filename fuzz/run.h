@@ -22,12 +22,13 @@ typedef struct {
     bool vague;           /* ended by a limit that may come a little earlier
                              or later */
     chi_code start_code;
+    uint64_t state; /* hash of memories, tables and globals at the end */
     uint32_t n_calls;
     struct {
         chi_code code;
         uint64_t results; /* hash */
         uint64_t fuel;    /* used, if metered */
-        uint64_t state;   /* hash of memories, tables and globals after it */
+        uint64_t state;   /* the same after it, of memories the beginnings */
         uint32_t function, offset; /* where it failed */
     } calls[RUN_CALLS];
 } RunResult;
