@@ -39,13 +39,16 @@ static chi_code run_without_gil(FuncObject *f, StoreObject *s, uint64_t *slots,
     return code;
 }
 
-/* The rarer ways: a deadline may be over, the GIL is let go. */
-static chi_code run_slow(FuncObject *f, uint64_t *slots, chi_error *err)
+/* The rarer ways: a deadline may be over, the GIL is let go, another thread is
+ * inside without it. */
+static chi_code run_slow(FuncObject *f, StoreObject *s, uint64_t *slots,
+                         chi_error *err)
 {
-    StoreObject *s = py_entity_store((PyObject *)f);
     ThreadRecord *t = py_thread();
     if (f->state->timeouts && py_thread_check_deadline(f->state, t) < 0)
         return RAISED;
+    if (s->detached)
+        return CHI_BUSY;
     if (f->without_gil)
         return run_without_gil(f, s, slots, err);
     return chi_call(f->e.x.func, slots, err);
@@ -53,8 +56,9 @@ static chi_code run_slow(FuncObject *f, uint64_t *slots, chi_error *err)
 
 static inline chi_code run(FuncObject *f, uint64_t *slots, chi_error *err)
 {
-    if (UNLIKELY(f->without_gil || f->state->timeouts))
-        return run_slow(f, slots, err);
+    StoreObject *s = py_entity_store((PyObject *)f);
+    if (UNLIKELY(f->without_gil || s->detached || f->state->timeouts))
+        return run_slow(f, s, slots, err);
     return chi_call(f->e.x.func, slots, err);
 }
 

@@ -280,10 +280,11 @@ PyObject *py_error_raise_compile(State *st, const chi_error *err,
 
 /* ---- the guest's failures */
 
-static PyObject *new_trap(StoreObject *s, chi_code code, const chi_error *err)
+static PyObject *new_trap(StoreObject *s, chi_code code, const chi_error *err,
+                          const Backtrace *b)
 {
     State *st = s->state;
-    PyObject *frames = py_traceback_frames(s);
+    PyObject *frames = py_traceback_frames(s, b);
     PyObject *text = PyUnicode_FromString(chi_code_text(code));
     PyObject *e = NULL;
     if (frames && text)
@@ -301,7 +302,7 @@ static PyObject *new_trap(StoreObject *s, chi_code code, const chi_error *err)
 
 /* The Python exception that left the guest; NULL with an error set. */
 static PyObject *exception_of(StoreObject *s, chi_code code,
-                              const chi_error *err)
+                              const chi_error *err, const Backtrace *b)
 {
     if (code == CHI_HOST || code == CHI_INTERRUPTED) {
         PyObject *e = s->pending;
@@ -312,19 +313,22 @@ static PyObject *exception_of(StoreObject *s, chi_code code,
     }
     if (code == CHI_EXCEPTION)
         return py_exception_taken(s);
-    return new_trap(s, code, err);
+    return new_trap(s, code, err, b);
 }
 
 void py_error_raise_guest(StoreObject *s, chi_code code, const chi_error *err)
 {
     PyObject *e;
+    Backtrace b;
+    py_traceback_take(s, &b);
     if (code != CHI_HOST && code != CHI_INTERRUPTED && code != CHI_EXCEPTION
         && !chi_code_is_trap(code)) {
         py_error_raise(s->state, err);
-    } else if ((e = exception_of(s, code, err))) {
+    } else if ((e = exception_of(s, code, err, &b))) {
         compat_put_exception(e);
-        py_traceback_add(s);
+        py_traceback_add(s, &b);
     }
+    py_traceback_drop(&b);
     Py_CLEAR(s->thrown);
     py_store_settle(s);
 }

@@ -20,10 +20,19 @@ void py_error_raise_guest(StoreObject *s, chi_code code, const chi_error *err);
 /* For an error in a binary: two lines, the bytes around it and a caret. */
 PyObject *py_error_bytes(const chi_error *err, const char *bytes, size_t len);
 
-/* Puts the frames of the last failure under the current exception. */
-void py_traceback_add(StoreObject *s);
+/* The frames of a failure, taken from the store before anything else is done:
+ * making Python objects may run destructors, and those other guest code. */
+enum { FRAMES_MAX = 64 };
+typedef struct {
+    uint32_t n;
+    chi_frame frames[FRAMES_MAX]; /* with references on their modules */
+} Backtrace;
+void py_traceback_take(StoreObject *s, Backtrace *b);
+void py_traceback_drop(Backtrace *b);
+/* Puts them under the current exception. */
+void py_traceback_add(StoreObject *s, const Backtrace *b);
 /* They as a tuple of Frame. */
-PyObject *py_traceback_frames(StoreObject *s);
+PyObject *py_traceback_frames(StoreObject *s, const Backtrace *b);
 
 /* chiasm.Exception: py_exception.c. */
 PyTypeObject *py_exception_type(State *st, PyObject *module);

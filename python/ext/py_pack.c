@@ -90,10 +90,23 @@ static const char *format_of(PyObject *o)
 
 /* ---- reading */
 
-static PyObject *read_one(char code, const uint8_t *at)
+/* Of a shared memory other threads may write the bytes just now; aligned
+ * values are read whole. */
+static uint64_t load(const uint8_t *at, Py_ssize_t size)
 {
     uint64_t bits = 0;
-    memcpy(&bits, at, (size_t)size_of(code));
+    uintptr_t address = (uintptr_t)at;
+    if (size == 4 && address % 4 == 0)
+        return __atomic_load_n((const uint32_t *)address, __ATOMIC_RELAXED);
+    if (size == 8 && address % 8 == 0)
+        return __atomic_load_n((const uint64_t *)address, __ATOMIC_RELAXED);
+    memcpy(&bits, at, (size_t)size);
+    return bits;
+}
+
+static PyObject *read_one(char code, const uint8_t *at)
+{
+    uint64_t bits = load(at, size_of(code));
     switch (code) {
     case 'b': return PyLong_FromLong((int8_t)bits);
     case 'h': return PyLong_FromLong((int16_t)bits);

@@ -40,15 +40,16 @@ struct StoreObject {
     PyObject_HEAD State *state;
     chi_store *store;
     StoreObject *target; /* what it has been merged into, or NULL */
-    Held *held;
+    void *detached;      /* the thread (a ThreadRecord) that runs without GIL */
     _Atomic(Held *) dead; /* released by the core, from any thread */
-    void *detached; /* the thread (a ThreadRecord) that runs without GIL */
+    size_t n_drops;
+    _Atomic bool cancelled;
     Drop *drops;
-    size_t n_drops, drops_capacity;
+    size_t drops_capacity;
+    Held *held;
     PyObject *pending; /* the exception behind a CHI_HOST */
     PyObject *thrown;  /* the last ExceptionObject that Python threw in */
     chi_tag *python_tag;
-    _Atomic bool cancelled;
     PointerMap wrappers; /* entity or word -> its object */
     PyObject *names;     /* dict: address of an instance -> str, or NULL */
     PyObject *weakrefs;

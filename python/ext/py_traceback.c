@@ -81,26 +81,21 @@ static PyFrameObject *new_frame(StoreObject *s, const chi_frame *frame)
     return result;
 }
 
-enum { FRAMES_MAX = 64 };
-
-/* The frames, with references on their modules: making Python objects may run
- * destructors, and those other guest code. */
-static uint32_t take_frames(StoreObject *s, chi_frame *out)
+void py_traceback_take(StoreObject *s, Backtrace *b)
 {
-    uint32_t n = chi_store_n_frames(s->store);
-    if (n > FRAMES_MAX)
-        n = FRAMES_MAX;
-    for (uint32_t i = 0; i < n; i++) {
-        chi_store_frame(s->store, i, &out[i]);
-        chi_module_ref((chi_module *)(uintptr_t)out[i].module);
+    b->n = chi_store_n_frames(s->store);
+    if (b->n > FRAMES_MAX)
+        b->n = FRAMES_MAX;
+    for (uint32_t i = 0; i < b->n; i++) {
+        chi_store_frame(s->store, i, &b->frames[i]);
+        chi_module_ref((chi_module *)(uintptr_t)b->frames[i].module);
     }
-    return n;
 }
 
-static void drop_frames(const chi_frame *frames, uint32_t n)
+void py_traceback_drop(Backtrace *b)
 {
-    for (uint32_t i = 0; i < n; i++)
-        chi_module_free((chi_module *)(uintptr_t)frames[i].module);
+    for (uint32_t i = 0; i < b->n; i++)
+        chi_module_free((chi_module *)(uintptr_t)b->frames[i].module);
 }
 
 /* Failures on the way leave the frame out: the exception matters more. */
@@ -115,13 +110,10 @@ static void add_frame(StoreObject *s, const chi_frame *frame)
     Py_XDECREF(f);
 }
 
-void py_traceback_add(StoreObject *s)
+void py_traceback_add(StoreObject *s, const Backtrace *b)
 {
-    chi_frame frames[FRAMES_MAX];
-    uint32_t n = take_frames(s, frames);
-    for (uint32_t i = 0; i < n; i++)
-        add_frame(s, &frames[i]);
-    drop_frames(frames, n);
+    for (uint32_t i = 0; i < b->n; i++)
+        add_frame(s, &b->frames[i]);
 }
 
 static PyObject *frame_record(StoreObject *s, const chi_frame *frame)
@@ -135,18 +127,15 @@ static PyObject *frame_record(StoreObject *s, const chi_frame *frame)
                           sizeof fields / sizeof *fields);
 }
 
-PyObject *py_traceback_frames(StoreObject *s)
+PyObject *py_traceback_frames(StoreObject *s, const Backtrace *b)
 {
-    chi_frame frames[FRAMES_MAX];
-    uint32_t n = take_frames(s, frames);
-    PyObject *tuple = PyTuple_New(n);
-    for (uint32_t i = 0; tuple && i < n; i++) {
-        PyObject *record = frame_record(s, &frames[i]);
+    PyObject *tuple = PyTuple_New(b->n);
+    for (uint32_t i = 0; tuple && i < b->n; i++) {
+        PyObject *record = frame_record(s, &b->frames[i]);
         if (record)
             PyTuple_SET_ITEM(tuple, i, record);
         else
             Py_CLEAR(tuple);
     }
-    drop_frames(frames, n);
     return tuple;
 }
