@@ -210,7 +210,7 @@ static Memory *add(Store *s, MemoryData *d, const MemoryType *type)
     return m;
 }
 
-Memory *memory_new(Store *s, const MemoryType *type, Error *err)
+static Memory *try_new(Store *s, const MemoryType *type, Error *err)
 {
     if (!within_limits(s, type, err))
         return NULL;
@@ -225,6 +225,20 @@ Memory *memory_new(Store *s, const MemoryType *type, Error *err)
     if (!m && d)
         free_data(d);
     return m;
+}
+
+/* What is refused may be held by entities that nobody needs any more. */
+Memory *memory_new(Store *s, const MemoryType *type, Error *err)
+{
+    Error first = {0};
+    Memory *m = try_new(s, type, &first);
+    if (m || !atomic_load_explicit(&s->dropped, memory_order_relaxed)) {
+        if (!m)
+            error_set(err, first.code, first.offset, "%s", first.message);
+        return m;
+    }
+    store_collect_entities(s);
+    return try_new(s, type, err);
 }
 
 Memory *memory_share(Store *s, MemoryData *data, const MemoryType *type)

@@ -10,6 +10,7 @@
 
 #include "runtime/runtime.h"
 
+/* May collect entities of which nothing is known outside; so may table_new. */
 Memory *memory_new(Store *s, const MemoryType *type, Error *err);
 Memory *memory_share(Store *s, MemoryData *data, const MemoryType *type);
 void memory_data_unref(MemoryData *d);

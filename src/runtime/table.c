@@ -25,10 +25,22 @@ static bool charge(Store *s, uint64_t n)
     return true;
 }
 
+/* What the limit refuses may be held by tables that nobody needs any more. */
+static bool charge_new(Store *s, uint64_t n, uint64_t init)
+{
+    if (charge(s, n))
+        return true;
+    s->extra_roots = &init;
+    s->n_extra_roots = 1;
+    store_collect_entities(s);
+    s->n_extra_roots = 0;
+    return charge(s, n);
+}
+
 Table *table_new(Store *s, const TableType *type, uint64_t init, Error *err)
 {
     uint64_t n = type->limits.min;
-    if (n > LIMIT_TABLE_ELEMS || !charge(s, n)) {
+    if (n > LIMIT_TABLE_ELEMS || !charge_new(s, n, init)) {
         error_set(err, ERR_MEMORY, ERROR_NO_OFFSET,
                   "a table of %llu elements is beyond the limit",
                   (unsigned long long)n);

@@ -287,6 +287,30 @@ static void large_memories_are_freed_soon(void)
     store_unref(s);
 }
 
+static void what_limits_refuse_is_taken_from_the_dead(void)
+{
+    StoreLimits limits = store_limits_default();
+    limits.memory = 100 << 16;
+    limits.table = 1000;
+    Store *s = store_new(&limits);
+    Module *m = module_of("(module (memory 10) (table 100 funcref))");
+    Instance *kept = must(s, m, NULL);
+    for (int k = 0; k < 100; k++)
+        entity_unref(&must(s, m, NULL)->e);
+    CHECK(kept->memories[0]->data->size == 10 << 16);
+    for (int k = 0; k < 100; k++) {
+        Error err = {0};
+        TableType type = {.limits = {.min = 400, .max = NO_MAX},
+                          .type = T_FUNCREF};
+        Table *t = table_new(s, &type, 0, &err);
+        CHECK(t);
+        entity_unref(&t->e);
+    }
+    entity_unref(&kept->e);
+    module_free(m);
+    store_unref(s);
+}
+
 static void long_chains_of_imports_need_no_stack(void)
 {
     Store *s = store_new(NULL);
@@ -487,6 +511,7 @@ int main(void)
     RUN(a_trap_leaves_what_was_written);
     RUN(cycles_of_instances_are_freed);
     RUN(large_memories_are_freed_soon);
+    RUN(what_limits_refuse_is_taken_from_the_dead);
     RUN(long_chains_of_imports_need_no_stack);
     RUN(types_outlive_their_modules);
     RUN(tags_outlive_their_modules);
