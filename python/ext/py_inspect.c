@@ -77,24 +77,35 @@ static PyObject *make_all(ModuleObject *self, uint32_t n,
     return tuple;
 }
 
+/* Keeps what was made (a reference, or NULL) unless another thread was faster;
+ * a new reference to what is kept. */
+static PyObject *keep(PyObject **place, PyObject *made)
+{
+    if (!*place)
+        *place = made;
+    else
+        Py_XDECREF(made);
+    return Py_XNewRef(*place);
+}
+
 static PyObject *get_imports(PyObject *o, void *closure)
 {
     (void)closure;
     ModuleObject *self = module_of(o);
-    if (!self->imports)
-        self->imports =
-            make_all(self, chi_module_n_imports(self->m), make_import);
-    return Py_XNewRef(self->imports);
+    if (self->imports)
+        return Py_NewRef(self->imports);
+    return keep(&self->imports,
+                make_all(self, chi_module_n_imports(self->m), make_import));
 }
 
 static PyObject *get_exports(PyObject *o, void *closure)
 {
     (void)closure;
     ModuleObject *self = module_of(o);
-    if (!self->exports)
-        self->exports =
-            make_all(self, chi_module_n_exports(self->m), make_export);
-    return Py_XNewRef(self->exports);
+    if (self->exports)
+        return Py_NewRef(self->exports);
+    return keep(&self->exports,
+                make_all(self, chi_module_n_exports(self->m), make_export));
 }
 
 static PyObject *get_functions(PyObject *self, void *closure)

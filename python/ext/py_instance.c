@@ -98,7 +98,9 @@ static PyObject *link_module(State *st, const Arguments *a, PyObject *module)
                      .module = module_of(module),
                      .imports = a->imports,
                      .name = a->name,
-                     .gil = a->gil == Py_None ? -1 : PyObject_IsTrue(a->gil)};
+                     .gil = -1};
+    if (a->gil != Py_None && (r.gil = PyObject_IsTrue(a->gil)) < 0)
+        return NULL;
     if (a->limits != Py_None) {
         if (py_limits_read(st, a->limits, &limits) < 0)
             return NULL;

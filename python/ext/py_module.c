@@ -98,19 +98,17 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return from_source(py_state_of(type), source, name, features);
 }
 
-static void free_plan(ModuleObject *self)
+static void free_plan(ImportPlan *plan, uint32_t n)
 {
-    uint32_t n = self->plan ? chi_module_n_imports(self->m) : 0;
-    for (uint32_t i = 0; i < n; i++) {
-        ImportPlan *p = &self->plan[i];
+    for (uint32_t i = 0; plan && i < n; i++) {
+        ImportPlan *p = &plan[i];
         Py_XDECREF(p->module);
         Py_XDECREF(p->name);
         Py_XDECREF(p->label);
         if (p->signature)
             py_signature_free(p->signature);
     }
-    PyMem_Free(self->plan);
-    self->plan = NULL;
+    PyMem_Free(plan);
 }
 
 static void dealloc(PyObject *o)
@@ -120,7 +118,7 @@ static void dealloc(PyObject *o)
     py_map_remove(&self->state->modules, self->m, o);
     if (self->weakrefs)
         PyObject_ClearWeakRefs(o);
-    free_plan(self);
+    free_plan(self->plan, chi_module_n_imports(self->m));
     Py_XDECREF(self->name);
     Py_XDECREF(self->imports);
     Py_XDECREF(self->exports);
@@ -157,19 +155,24 @@ static int plan_import(ModuleObject *self, uint32_t i, ImportPlan *p)
     return p->label ? 0 : -1;
 }
 
+/* Made whole before it is seen: other threads may ask meanwhile. */
 const ImportPlan *py_module_plan(ModuleObject *self)
 {
     uint32_t n = chi_module_n_imports(self->m);
     if (self->plan || !n)
         return self->plan;
-    self->plan = PyMem_Calloc(n, sizeof *self->plan);
-    if (!self->plan)
+    ImportPlan *plan = PyMem_Calloc(n, sizeof *plan);
+    if (!plan)
         return PyErr_NoMemory(), NULL;
     for (uint32_t i = 0; i < n; i++)
-        if (plan_import(self, i, &self->plan[i]) < 0) {
-            free_plan(self);
+        if (plan_import(self, i, &plan[i]) < 0) {
+            free_plan(plan, n);
             return NULL;
         }
+    if (self->plan)
+        free_plan(plan, n);
+    else
+        self->plan = plan;
     return self->plan;
 }
 
@@ -194,8 +197,11 @@ PyObject *py_module_export_index(ModuleObject *self)
     for (uint32_t i = 0; index && i < n; i++)
         if (add_export(self, i, index) < 0)
             Py_CLEAR(index);
-    self->export_index = index;
-    return index;
+    if (self->export_index)
+        Py_XDECREF(index);
+    else
+        self->export_index = index;
+    return self->export_index;
 }
 
 PyObject *py_module_name(PyObject *o)

@@ -102,6 +102,11 @@ void py_store_drop(StoreObject *s, Drop drop)
     py_store_settle(s);
 }
 
+void py_store_drop_later(StoreObject *s, Drop drop)
+{
+    (void)push_drop(s, &drop);
+}
+
 static void drain_drops(StoreObject *s)
 {
     while (s->n_drops && !s->detached) {

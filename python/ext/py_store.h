@@ -87,6 +87,8 @@ void py_store_unhold(Held *h);
 
 /* Gives back now, or when the guest that runs detached is done. */
 void py_store_drop(StoreObject *s, Drop drop);
+/* The same, but not before the store next settles. */
+void py_store_drop_later(StoreObject *s, Drop drop);
 
 /* After a call: lets go of what the core has released, gives back what waits,
  * forgets a cancel() that came too late.  Runs destructors. */

@@ -181,8 +181,23 @@ static ValueResult host_in(StoreObject *s, PyObject *v, uint64_t *slot)
     return VALUE_RAISED;
 }
 
-/* The function as one of store s.  A host function that cannot be moved there
- * is made anew. */
+/* A host function of a store that cannot be joined is made anew. */
+static ValueResult host_func_in(StoreObject *s, FuncObject *f, uint64_t *slot)
+{
+    PyObject *callable = py_host_callable(f->e.x.func);
+    PyObject *label = callable ? py_func_name(f) : NULL;
+    if (!label)
+        return callable ? VALUE_RAISED : VALUE_STORE;
+    chi_func *here = py_host_func(s, f->signature, callable, label);
+    if (!here)
+        return VALUE_RAISED;
+    py_store_drop_later(s,
+                        (Drop){DROP_EXTERN, {.x = {CHI_FUNC, {.func = here}}}});
+    *slot = (uint64_t)(uintptr_t)here;
+    return VALUE_OK;
+}
+
+/* The function as one of store s. */
 static ValueResult func_in(StoreObject *s, PyObject *v, uint64_t *slot)
 {
     EntityObject *f = (EntityObject *)v;
@@ -190,7 +205,7 @@ static ValueResult func_in(StoreObject *s, PyObject *v, uint64_t *slot)
         return VALUE_KIND;
     StoreObject *other = py_store_at(&f->store);
     if (other != s && (other->detached || !py_store_merge(s, other)))
-        return VALUE_STORE;
+        return host_func_in(s, (FuncObject *)v, slot);
     *slot = (uint64_t)(uintptr_t)f->x.func;
     return VALUE_OK;
 }

@@ -53,6 +53,38 @@ def test_a_table_of_functions():
             e.t[0] = wrong
 
 
+def test_functions_of_other_instances_go_into_a_table():
+    first = chiasm.instantiate('(module (func (export "f") (result i32) (i32.const 3)))')
+    second = chiasm.instantiate(
+        """(module (table (export "t") 1 funcref) (type $t (func (result i32)))
+          (func (export "call") (result i32) (call_indirect (type $t) (i32.const 0))))"""
+    )
+    second.exports.t[0] = first.exports.f
+    assert second.exports.call() == 3
+    assert second.exports.t[0] is first.exports.f
+    assert first.store is second.store
+
+
+def test_host_functions_made_while_the_store_runs_go_in():
+    def make():
+        inst.exports.t[0] = chiasm.Func(lambda: 8, chiasm.FuncType((), ["i32"]))
+        return chiasm.Func(lambda: 9, chiasm.FuncType((), ["i32"]))
+
+    inst = chiasm.instantiate(
+        """(module (type $t (func (result i32)))
+          (import "env" "make" (func $make (result funcref)))
+          (table (export "t") 2 funcref)
+          (func (export "run") (result i32 i32)
+            (table.set (i32.const 1) (call $make))
+            (call_indirect (type $t) (i32.const 0)) (call_indirect (type $t) (i32.const 1))))""",
+        {"env": {"make": make}},
+    )
+    for _ in range(3):
+        assert inst.exports.run() == (8, 9)
+        inst.store.collect()
+    assert (inst.exports.t[0](), inst.exports.t[1]()) == (8, 9)
+
+
 def test_tables_made_in_python_are_linked():
     t = chiasm.Table("funcref", 1, init=chiasm.Func(lambda: 5, chiasm.FuncType((), ["i32"])))
     inst = chiasm.instantiate(

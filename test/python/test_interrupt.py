@@ -137,6 +137,11 @@ def test_cancel_stops_a_guest_and_leaves_it_usable(name, python):
     assert inst.exports.ok() == 1
 
 
+def test_a_start_function_is_stopped_too():
+    with pytest.raises(TimeoutError), chiasm.timeout(0.03):
+        chiasm.instantiate("(module (func $f (loop (br 0))) (start $f))")
+
+
 def test_cancel_of_an_idle_instance_does_nothing():
     inst = guest("loop")
     inst.cancel()

@@ -366,6 +366,15 @@ def test_options_that_do_not_work_say_so(options, error):
         chiasm.instantiate("(module)", **options)
 
 
+def test_an_exception_of_gil_passes():
+    class Bad:
+        def __bool__(self):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        chiasm.instantiate("(module)", gil=Bad())
+
+
 @pytest.mark.parametrize(
     "options", [{"tier": "auto"}, {"tier": "interp"}, {"gil": True}, {"gil": False}]
 )
