@@ -11,47 +11,27 @@ Classes and functions that need nothing else are in the extension module; conven
 when they are first used, so that importing the package takes less than a millisecond.
 """
 
+from . import _core
 from ._core import (
-    Array,
     Cancelled,
     CompileError,
-    Config,
-    Diagnostic,
     Error,
     Exit,
-    Export,
     Exports,
-    Frame,
     Func,
-    Function,
-    FuncType,
-    Global,
-    GlobalType,
-    Import,
     Instance,
-    Limits,
     LinkError,
     Memory,
-    MemoryType,
     Module,
-    Op,
     OutOfFuel,
     StackOverflow,
     Store,
-    Struct,
-    Table,
-    TableType,
-    Tag,
-    TagType,
     Trap,
     __version__,
     features,
     instantiate,
-    timeout,
 )
-from ._core import (
-    Exception as Exception,
-)
+from ._core import Exception as Exception
 
 # Exception is left out: `from chiasm import *` must not hide Python's own.
 __all__ = [
@@ -110,16 +90,18 @@ _LATER = frozenset(
 
 
 def __getattr__(name):
-    if name == "ops":
-        from ._core import _ops
-
-        globals()["ops"] = value = _ops()
-        return value
-    if name in _LATER:
+    if name in __all__:  # a class that is made when it is first needed
+        value = getattr(_core, name)
+    elif name == "ops":
+        value = _core._ops()
+    elif name in _LATER:
         from ._later import stand_in
 
-        return stand_in(name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = stand_in(name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
 def __dir__():

@@ -111,7 +111,10 @@ static const char features_doc[] =
     "dict\n"
     "    ``version``, the names of all ``features`` and ``tiers``.";
 
+static PyObject *get_class(PyObject *module, PyObject *name);
+
 static PyMethodDef functions[] = {
+    {"__getattr__", get_class, METH_O, NULL},
     {"instantiate", PY_METHOD(instantiate), METH_VARARGS | METH_KEYWORDS,
      instantiate_doc},
     {"features", features, METH_NOARGS, features_doc},
@@ -136,43 +139,62 @@ static int add_strings(State *st)
     return 0;
 }
 
-static int add_types(State *st, PyObject *module)
-{
-    static PyType_Spec *const specs[] = {
+static PyType_Spec *const specs[] = {
 #define X(TAG, PREFIX) &PREFIX##_spec,
-        PY_TYPES(X)
+    PY_TYPES(X)
 #undef X
-    };
-    for (int i = 0; i < TYPE_COUNT; i++) {
-        st->types[i] =
-            (PyTypeObject *)PyType_FromModuleAndSpec(module, specs[i], NULL);
-        if (!st->types[i]
-            || PyModule_AddObjectRef(module, strchr(specs[i]->name, '.') + 1,
-                                     (PyObject *)st->types[i])
-                   < 0)
-            return -1;
-    }
-    return 0;
+};
+
+static const char *type_name(int tag)
+{
+    return strchr(specs[tag]->name, '.') + 1;
 }
 
-/* The class is immutable to others; this is still part of making it. */
-static int add_python_tag(State *st)
+PyTypeObject *py_type_slow(State *st, TypeTag tag)
 {
-    PyTypeObject *type = st->types[TYPE_TAG];
-    PyObject *tag = py_tag_python(st);
-    if (!tag
-        || PyDict_SetItemString(type->tp_dict, "python_exception", tag) < 0)
-        return -1;
-    PyType_Modified(type);
+    PyObject *type = PyType_FromModuleAndSpec(st->module, specs[tag], NULL);
+    if (!type)
+        return NULL;
+    if (st->types[tag]) { /* another thread was faster */
+        Py_DECREF(type);
+        return st->types[tag];
+    }
+    st->types[tag] = (PyTypeObject *)type;
+    if (PyModule_AddObjectRef(st->module, type_name(tag), type) < 0
+        || (tag == TYPE_TAG && py_tag_complete(st) < 0)) {
+        Py_CLEAR(st->types[tag]);
+        return NULL;
+    }
+    return st->types[tag];
+}
+
+/* The module's __getattr__ (PEP 562): classes that are not made yet. */
+static PyObject *get_class(PyObject *module, PyObject *name)
+{
+    State *st = state_of_module(module);
+    for (int tag = TYPE_EAGER; PyUnicode_Check(name) && tag < TYPE_COUNT; tag++)
+        if (PyUnicode_CompareWithASCIIString(name, type_name(tag)) == 0)
+            return Py_XNewRef((PyObject *)py_type(st, (TypeTag)tag));
+    PyErr_Format(PyExc_AttributeError,
+                 "module 'chiasm._core' has no attribute %R", name);
+    return NULL;
+}
+
+static int add_types(State *st)
+{
+    for (int tag = 0; tag < TYPE_EAGER; tag++)
+        if (!py_type(st, (TypeTag)tag))
+            return -1;
     return 0;
 }
 
 static int execute(PyObject *module)
 {
     State *st = state_of_module(module);
+    st->module = module;
     st->frame_globals = PyDict_New();
-    if (!st->frame_globals || add_strings(st) < 0 || add_types(st, module) < 0
-        || py_errors_init(st, module) < 0 || add_python_tag(st) < 0)
+    if (!st->frame_globals || add_strings(st) < 0 || add_types(st) < 0
+        || py_errors_init(st, module) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", chi_version());
 }

@@ -30,8 +30,7 @@ static int set_up(EntityObject *e, const Origin *o)
 
 static EntityObject *new_object(StoreObject *s, chi_extern x, const Origin *o)
 {
-    PyTypeObject *type = s->state->types[type_of(x.kind)];
-    EntityObject *e = (EntityObject *)type->tp_alloc(type, 0);
+    EntityObject *e = py_new(s->state, type_of(x.kind), 0);
     if (!e)
         return NULL;
     e->store = (StoreObject *)Py_NewRef((PyObject *)s);
@@ -62,8 +61,7 @@ PyObject *py_entity_wrap(StoreObject *s, chi_extern x)
 PyObject *py_entity_adopt(State *st, TypeTag tag, StoreObject *s, chi_extern x)
 {
     static const Origin nowhere;
-    PyTypeObject *type = st->types[tag];
-    EntityObject *e = (EntityObject *)type->tp_alloc(type, 0);
+    EntityObject *e = py_new(st, tag, 0);
     if (!e) {
         chi_extern_free(x);
         return NULL;

@@ -81,5 +81,7 @@ PyObject *py_host_callable(const chi_func *f);
 
 /* py_tag.c: Tag.python_exception, borrowed, or NULL with an exception. */
 PyObject *py_tag_python(State *st);
+/* Adds it to the class, which has just been made. */
+int py_tag_complete(State *st);
 
 #endif

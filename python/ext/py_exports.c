@@ -9,9 +9,8 @@ static ExportsObject *exports_of(PyObject *self)
 ExportsObject *py_exports_adopt(const LinkRequest *r, StoreObject *s,
                                 chi_instance *instance, bool is_python)
 {
-    PyTypeObject *type = r->state->types[TYPE_EXPORTS];
     Py_ssize_t n = chi_module_n_exports(r->module->m);
-    ExportsObject *e = (ExportsObject *)type->tp_alloc(type, n);
+    ExportsObject *e = py_new(r->state, TYPE_EXPORTS, n);
     if (!e) {
         chi_instance_free(instance);
         return NULL;

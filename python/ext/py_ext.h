@@ -21,7 +21,9 @@
 #include "py_compat.h"
 #include "py_map.h"
 
-/* The classes: enum tag, prefix of the file's spec. */
+/* The classes: enum tag, prefix of the file's spec.  The first ones are made
+ * when the module is imported, the others when they are first needed: making
+ * a class takes about as long as a thousand calls. */
 #define PY_TYPES(X)                                                            \
     X(STORE, py_store)                                                         \
     X(MODULE, py_module)                                                       \
@@ -53,7 +55,8 @@ typedef enum {
 #define X(TAG, PREFIX) TYPE_##TAG,
     PY_TYPES(X)
 #undef X
-        TYPE_COUNT
+        TYPE_COUNT,
+    TYPE_EAGER = TYPE_MEMORY + 1
 } TypeTag;
 
 #define X(TAG, PREFIX) extern PyType_Spec PREFIX##_spec;
@@ -103,7 +106,8 @@ typedef enum {
 typedef struct StoreObject StoreObject;
 
 typedef struct State {
-    PyTypeObject *types[TYPE_COUNT];
+    PyObject *module;                /* borrowed */
+    PyTypeObject *types[TYPE_COUNT]; /* NULL: not made yet, see py_type */
     PyObject *errors[ERROR_COUNT];
     PyObject *strings[STRING_COUNT];
     PyObject *config;        /* Config() as the environment has it */
@@ -124,6 +128,19 @@ static inline State *py_state(PyObject *self)
 static inline bool py_is(const State *st, PyObject *o, TypeTag tag)
 {
     return Py_IS_TYPE(o, st->types[tag]);
+}
+
+/* The class, made if need be: borrowed, or NULL with an exception. */
+PyTypeObject *py_type_slow(State *st, TypeTag tag);
+static inline PyTypeObject *py_type(State *st, TypeTag tag)
+{
+    return st->types[tag] ? st->types[tag] : py_type_slow(st, tag);
+}
+/* A zeroed object of the class, with n items. */
+static inline void *py_new(State *st, TypeTag tag, Py_ssize_t n)
+{
+    PyTypeObject *type = py_type(st, tag);
+    return type ? type->tp_alloc(type, n) : NULL;
 }
 
 /* For tables of methods: PyCFunction is what they all are called as. */

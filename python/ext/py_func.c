@@ -131,9 +131,11 @@ static PyObject *new(PyTypeObject *class, PyObject *args, PyObject *kwargs)
     static const char *const names[] = {"callable", "type", "name", NULL};
     PyObject *callable, *type, *name = NULL;
     State *st = py_state_of(class);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!|$U:Func",
-                                     PY_NAMES(names), &callable,
-                                     st->types[TYPE_FUNC_TYPE], &type, &name))
+    PyTypeObject *wanted = py_type(st, TYPE_FUNC_TYPE);
+    if (!wanted
+        || !PyArg_ParseTupleAndKeywords(args, kwargs, "OO!|$U:Func",
+                                        PY_NAMES(names), &callable, wanted,
+                                        &type, &name))
         return NULL;
     if (!PyCallable_Check(callable)) {
         PyErr_Format(PyExc_TypeError,

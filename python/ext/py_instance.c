@@ -109,9 +109,7 @@ static PyObject *link_module(State *st, const Arguments *a, PyObject *module)
     if (a->store != Py_None)
         r.store = (StoreObject *)a->store;
     ExportsObject *exports = py_link(&r);
-    PyTypeObject *type = st->types[TYPE_INSTANCE];
-    InstanceObject *self =
-        exports ? (InstanceObject *)type->tp_alloc(type, 0) : NULL;
+    InstanceObject *self = exports ? py_new(st, TYPE_INSTANCE, 0) : NULL;
     if (self)
         self->exports = exports;
     else

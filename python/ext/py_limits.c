@@ -178,7 +178,7 @@ static int check_options(PyObject *config)
 int py_config_check(State *st, PyObject *config)
 {
     if (config == Py_None) {
-        if (!st->config)
+        if (!st->config && py_type(st, TYPE_CONFIG))
             st->config =
                 PyObject_CallNoArgs((PyObject *)st->types[TYPE_CONFIG]);
         if (!st->config)

@@ -8,8 +8,7 @@
 
 static PyObject *adopt(State *st, chi_module *m, chi_features features)
 {
-    PyTypeObject *type = st->types[TYPE_MODULE];
-    ModuleObject *self = (ModuleObject *)type->tp_alloc(type, 0);
+    ModuleObject *self = py_new(st, TYPE_MODULE, 0);
     if (!self) {
         chi_module_free(m);
         return NULL;

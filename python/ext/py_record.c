@@ -26,11 +26,10 @@ static const RecordKind *kind_of(State *st, const PyTypeObject *type)
 PyObject *py_record_make(State *st, TypeTag tag, PyObject *const *fields,
                          size_t n)
 {
-    PyTypeObject *type = st->types[tag];
     bool complete = true;
     for (size_t i = 0; i < n; i++)
         complete &= fields[i] != NULL;
-    RecordObject *r = complete ? (RecordObject *)type->tp_alloc(type, 0) : NULL;
+    RecordObject *r = complete ? py_new(st, tag, 0) : NULL;
     for (size_t i = 0; i < n; i++)
         if (r)
             r->fields[i] = fields[i];

@@ -13,8 +13,7 @@ PyObject *py_ref_wrap(StoreObject *s, chi_type type, uint64_t word)
         return Py_NewRef(known);
     chi_root *root = chi_root_new(s->store, type, word);
     TypeTag tag = chi_word_is(word) == CHI_IS_ARRAY ? TYPE_ARRAY : TYPE_STRUCT;
-    PyTypeObject *class = s->state->types[tag];
-    RefObject *r = root ? (RefObject *)class->tp_alloc(class, 0) : NULL;
+    RefObject *r = root ? py_new(s->state, tag, 0) : NULL;
     if (!r) {
         if (root)
             py_store_drop(s, (Drop){DROP_ROOT, {.root = root}});

@@ -292,8 +292,7 @@ chi_tag *py_store_python_tag(StoreObject *s)
 
 StoreObject *py_store_new(State *st, const chi_limits *limits)
 {
-    PyTypeObject *type = st->types[TYPE_STORE];
-    StoreObject *s = (StoreObject *)type->tp_alloc(type, 0);
+    StoreObject *s = py_new(st, TYPE_STORE, 0);
     if (!s)
         return NULL;
     s->state = st;

@@ -21,13 +21,25 @@ static PyObject *make(State *st, const chi_type *params, uint32_t n)
     return self;
 }
 
+/* The class is immutable to others; this is still part of making it. */
+int py_tag_complete(State *st)
+{
+    PyTypeObject *type = st->types[TYPE_TAG];
+    chi_type param = py_value_externref();
+    PyObject *tag = make(st, &param, 1);
+    if (!tag
+        || PyDict_SetItemString(type->tp_dict, "python_exception", tag) < 0) {
+        Py_XDECREF(tag);
+        return -1;
+    }
+    PyType_Modified(type);
+    st->python_tag = tag;
+    return 0;
+}
+
 PyObject *py_tag_python(State *st)
 {
-    if (!st->python_tag) {
-        chi_type type = py_value_externref();
-        st->python_tag = make(st, &type, 1);
-    }
-    return st->python_tag;
+    return py_type(st, TYPE_TAG) ? st->python_tag : NULL;
 }
 
 static PyObject *new(PyTypeObject *class, PyObject *args, PyObject *kwargs)
