@@ -168,7 +168,7 @@ static void the_native_stack_ends_in_an_error(void)
     }
     int n;
     recurse_in_thread(&n);
-    CHECK(n > 1000);
+    CHECK(n > 100);
 }
 
 /* ---- several threads */
