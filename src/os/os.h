@@ -29,8 +29,12 @@ void *os_pages_move(void *p, size_t old_size, size_t committed,
                     size_t new_size);
 
 /* ---- locks and waiting ---- */
-typedef struct { _Alignas(16) unsigned char bytes[64]; } OsMutex;
-typedef struct { _Alignas(16) unsigned char bytes[64]; } OsCond;
+typedef struct {
+    _Alignas(16) unsigned char bytes[64];
+} OsMutex;
+typedef struct {
+    _Alignas(16) unsigned char bytes[64];
+} OsCond;
 void os_mutex_init(OsMutex *m);
 void os_mutex_destroy(OsMutex *m);
 void os_mutex_lock(OsMutex *m);
@@ -43,7 +47,9 @@ void os_cond_signal(OsCond *c);
 void os_cond_broadcast(OsCond *c);
 
 /* ---- threads ---- */
-typedef struct { _Alignas(16) unsigned char bytes[16]; } OsThread;
+typedef struct {
+    _Alignas(16) unsigned char bytes[16];
+} OsThread;
 /* A variable of the thread, read by one load where the system's loader can
  * (musl's refuses the initial-exec model in libraries loaded later). */
 #if defined(__GLIBC__)

@@ -76,9 +76,14 @@ ErrorCode memory_init(Instance *i, MemoryData *d, uint32_t data, uint64_t at,
     uint64_t len = i->data_dropped[data] ? 0 : segment->len;
     if (!within(d, at, n) || source > len || n > len - source)
         return ERR_MEMORY_BOUNDS;
+    const uint8_t *from = i->module->bytes + segment->start + source;
     ErrorCode code = charge(i->e.store, n);
-    if (code == ERR_OK && n)
-        memcpy(d->base + at, i->module->bytes + segment->start + source,
-               (size_t)n);
+    for (uint64_t done = 0; code == ERR_OK && done < n;) {
+        size_t some = chunk(n - done);
+        memcpy(d->base + at + done, from + done, some);
+        done += some;
+        if (done < n)
+            code = store_poll(i->e.store);
+    }
     return code;
 }

@@ -61,15 +61,11 @@ bool os_pages_clear(void *p, size_t size)
     return madvise(p, size, MADV_DONTNEED) == 0;
 }
 
-void os_pages_release(void *p, size_t size)
-{
-    munmap(p, size);
-}
+void os_pages_release(void *p, size_t size) { munmap(p, size); }
 
 static bool extend(unsigned char *end, size_t more)
 {
-    void *p =
-        mmap(end, more, PROT_NONE, FLAGS | MAP_FIXED_NOREPLACE, -1, 0);
+    void *p = mmap(end, more, PROT_NONE, FLAGS | MAP_FIXED_NOREPLACE, -1, 0);
     if (p == end)
         return true;
     if (p != MAP_FAILED) /* a kernel that does not know the flag */
@@ -81,8 +77,7 @@ static bool extend(unsigned char *end, size_t more)
  * those cannot move in one call: then the bytes are copied. */
 static bool move_bytes(void *from, void *to, size_t n)
 {
-    if (n == 0
-        || mremap(from, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to)
+    if (n == 0 || mremap(from, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to)
         return true;
     if (!os_pages_commit(to, n))
         return false;
@@ -90,8 +85,7 @@ static bool move_bytes(void *from, void *to, size_t n)
     return true;
 }
 
-void *os_pages_move(void *p, size_t old_size, size_t committed,
-                    size_t new_size)
+void *os_pages_move(void *p, size_t old_size, size_t committed, size_t new_size)
 {
     if (extend((unsigned char *)p + old_size, new_size - old_size))
         return p;
