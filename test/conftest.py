@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
-from where import find_command, shared_folder
+from where import ROOT, find_command, shared_folder
 
 
 @pytest.fixture(scope="session")
@@ -20,4 +21,20 @@ def shared() -> Path:
     folder = shared_folder()
     if not folder.is_dir():
         pytest.skip("the folder of shared programs is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """A build of the library, installed in its usr/; kept for the next run."""
+    folder = ROOT / "build" / "library"
+    if not (folder / "build.ninja").exists():
+        subprocess.run(
+            ["meson", "setup", str(folder), str(ROOT), f"--prefix={folder}/usr", "-Dlibdir=lib",
+             "-Dpython=disabled", "-Dbuildtype=release", "-Db_ndebug=true"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    subprocess.run(
+        ["ninja", "-C", str(folder), "--quiet", "install"], check=True, capture_output=True
+    )
     return folder

@@ -15,20 +15,8 @@ LINKER = {"_init", "_fini", "_edata", "_end", "__bss_start"}
 
 
 @pytest.fixture(scope="session")
-def build() -> Path:
-    """An installed build of the library, without Python; kept for the next run."""
-    folder = ROOT / "build" / "library"
-    prefix = folder / "usr"
-    if not (folder / "build.ninja").exists():
-        subprocess.run(
-            ["meson", "setup", str(folder), str(ROOT), f"--prefix={prefix}", "-Dlibdir=lib",
-             "-Dpython=disabled", "-Dbuildtype=release", "-Db_ndebug=true"],
-            check=True, capture_output=True,
-        )  # fmt: skip
-    subprocess.run(
-        ["ninja", "-C", str(folder), "--quiet", "install"], check=True, capture_output=True
-    )
-    return prefix
+def build(library: Path) -> Path:
+    return library / "usr"
 
 
 def exported(*arguments: str) -> set[str]:

@@ -183,11 +183,13 @@ typedef struct {
     unsigned count;
 } Check;
 
+enum { ERRORS_SHOWN = 100 };
+
 static void report(void *env, const chi_error *err)
 {
     Check *c = env;
-    c->count++;
-    cli_error(c->file, err);
+    if (c->count++ < ERRORS_SHOWN)
+        cli_error(c->file, err);
 }
 
 int command_validate(int argc, char **argv)
@@ -210,6 +212,9 @@ int command_validate(int argc, char **argv)
             chi_module_check((const uint8_t *)f.data, f.len, which, report, &c);
         else
             chi_text_check(f.data, f.len, which, report, &c);
+        if (c.count > ERRORS_SHOWN)
+            fprintf(stderr, "%s: error: and %u more\n", f.name,
+                    c.count - ERRORS_SHOWN);
         if (c.count)
             status = EXIT_INPUT;
         cli_free(&f);

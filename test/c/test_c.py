@@ -30,6 +30,7 @@ FLAGS = [
     "-ffp-contract=off",
     "-w",
 ]
+LIBRARIES = ["-lpthread", "-lm"]
 KINDS = {
     "plain": ["-O1"],
     "address": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover"],
@@ -70,8 +71,7 @@ def test_every_claim_of_the_program_holds(built: tuple[str, list[Path], Path], n
     kind, objects, folder = built
     source, program = Path(__file__).parent / (name + ".c"), folder / name
     subprocess.run(
-        [str(COMPILER), *FLAGS, *KINDS[kind], str(source), *map(str, objects)]
-        + ["-o", str(program), "-lpthread", "-lm"],
+        [str(COMPILER), *FLAGS, *KINDS[kind], "-o", program, source, *objects, *LIBRARIES],
         check=True,
         timeout=600,
     )
