@@ -279,7 +279,8 @@ class HalfBlocks:
     def line(self, y: int) -> str:
         """The upper half of each cell is the text colour, the lower its background."""
         start, middle = y * self.width, (y + 1) * self.width
-        pairs = zip(self.pixels[start:middle], self.pixels[middle : middle + self.width])
+        lower = self.pixels[middle : middle + self.width]
+        pairs = zip(self.pixels[start:middle], lower, strict=True)
         parts, last = [], None
         for pair in pairs:
             if pair != last:
