@@ -254,6 +254,12 @@ chi_code chi_call(chi_func *f, uint64_t *slots, chi_error *err)
     ErrorCode code = interp_call(func_of(f), slots);
     if (__builtin_expect(code == ERR_OK, 1))
         return CHI_OK;
+    if (code
+        == ERR_BUSY) { /* another thread's: nothing in it is ours to read */
+        Error e = {0};
+        error_set(&e, code, ERROR_NO_OFFSET, "%s", error_text(code));
+        return api_error(err, &e);
+    }
     return api_guest_error(err, func_of(f)->owner->store, code);
 }
 
