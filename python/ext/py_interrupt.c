@@ -302,11 +302,21 @@ static int look(StoreObject *s, ThreadRecord *t)
     return result;
 }
 
-/* Python switches only if a thread has waited for its switch interval. */
+/* A thread that wants the GIL forces a switch only after it has waited for its
+ * switch interval (5 ms) without being woken; so offers are further apart than
+ * that, and last long enough for it to wake. */
 static void offer_gil(ThreadRecord *t)
 {
+    enum { OFFER_EVERY_NS = 7000000, OFFER_NS = 50000 };
+    uint64_t now_ns = py_thread_now_ns();
+    if (now_ns < t->next_offer_ns)
+        return;
     t->depth++;
-    Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS t->depth--;
+    PyThreadState *state = PyEval_SaveThread();
+    nanosleep(&(struct timespec){.tv_nsec = OFFER_NS}, NULL);
+    PyEval_RestoreThread(state);
+    t->depth--;
+    t->next_offer_ns = py_thread_now_ns() + OFFER_EVERY_NS;
 }
 
 static bool is_due(StoreObject *s, const ThreadRecord *t, uint64_t now_ns)

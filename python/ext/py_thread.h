@@ -16,6 +16,7 @@ typedef struct {
     int64_t process;         /* the one that `gets_signals` was found in */
     bool gets_signals;       /* may run Python's signal handlers */
     uint64_t next_look_ns;   /* when the GIL is worth asking for signals */
+    uint64_t next_offer_ns;  /* when the GIL is offered again */
     uintptr_t stack_limit;   /* no calls into Python below it; 0: unknown */
 } ThreadRecord;
 
