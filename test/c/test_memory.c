@@ -356,7 +356,8 @@ typedef struct {
     MemoryData *d;
     uint32_t result;
     int64_t timeout_ns;
-    ErrorCode code, answer;
+    ErrorCode code;
+    _Atomic(ErrorCode) answer;
     Store *store;
     _Atomic bool inside;
     uint64_t ns;
