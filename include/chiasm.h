@@ -344,8 +344,7 @@ CHI_API void *chi_func_host(const chi_func *f);
 CHI_API bool chi_func_may_run_long(const chi_func *f);
 
 /* Calls: slots hold the arguments and then the results, so their number is
- * the larger of both.  On failure err (may be NULL) is filled in.  The cost of
- * an empty call is about 20 ns. */
+ * the larger of both.  On failure err (may be NULL) is filled in. */
 CHI_API chi_code chi_call(chi_func *f, uint64_t *slots, chi_error *err);
 
 CHI_API chi_memory *chi_memory_new(chi_store *s, const chi_externtype *type,

@@ -2,7 +2,7 @@
  * the next one, so the compiler allocates registers for each alone and the
  * six words of state stay in the six argument registers.  Needs a compiler
  * that turns these calls into jumps (gcc and clang at -O2 do); the test
- * test_dispatch.py looks at the code.
+ * test_library.py looks at the code.
  */
 #include "interp/state.h"
 

@@ -296,6 +296,13 @@ HANDLER(try_table)
     }
     NEXT;
 }
+/* Goes where the entry says; no operand moves. */
+#define SKIP_ARM()                                                             \
+    do {                                                                       \
+        const BranchEntry *e_ = stp;                                           \
+        pc += e_->dpc;                                                         \
+        stp += e_->dstp;                                                       \
+    } while (0)
 HANDLER(if)
 {
     uint32_t c = get_i32(tos);
@@ -304,31 +311,23 @@ HANDLER(if)
         code_skip_block_type(&pc);
         stp++;
     } else {
-        const BranchEntry *e = stp;
-        pc += e->dpc;
-        stp += e->dstp;
+        SKIP_ARM();
     }
     NEXT;
 }
 HANDLER(else)
 {
-    const BranchEntry *e = stp;
-    pc += e->dpc;
-    stp += e->dstp;
+    SKIP_ARM();
     NEXT;
 }
 HANDLER(catch)
 {
-    const BranchEntry *e = stp;
-    pc += e->dpc;
-    stp += e->dstp;
+    SKIP_ARM();
     NEXT;
 }
 HANDLER(catch_all)
 {
-    const BranchEntry *e = stp;
-    pc += e->dpc;
-    stp += e->dstp;
+    SKIP_ARM();
     NEXT;
 }
 HANDLER(delegate)
