@@ -28,6 +28,38 @@ void os_pages_release(void *p, size_t size);
 void *os_pages_move(void *p, size_t old_size, size_t committed,
                     size_t new_size);
 
+/* ---- code ---- */
+/* Replaces pages of a reservation by new ones that can be executed there and
+ * written at the address returned (but not in a child of fork).  NULL: the
+ * system refuses, *why says what, and nothing has changed. */
+void *os_code_map(void *exec, size_t size, const char **why);
+/* Makes committed pages executable, and no longer writable. */
+bool os_code_protect(void *p, size_t size, const char **why);
+/* After code was written, before it runs. */
+void os_code_flush(const void *exec, size_t size);
+
+/* ---- faults ---- */
+/* In: the registers at the fault, and the address that was accessed.  Out:
+ * where to go on. */
+typedef struct {
+    uintptr_t pc, sp, fp;
+    uintptr_t ctx;    /* r14; x27 */
+    uintptr_t result; /* rax; x0 */
+    uintptr_t address;
+} OsFault;
+/* Async-signal-safe.  true: go on with *f; false: it is somebody else's. */
+typedef bool OsFaultFn(OsFault *f);
+/* From now on f is asked first about each SIGSEGV and SIGBUS that an access
+ * raises.  All others, and what f declines, go to the handler that was there
+ * before, as the kernel would call it.  false: not on this machine, or the
+ * system refuses.  f is the same in all calls. */
+bool os_faults_watch(OsFaultFn *f);
+/* Puts the handler back on top if somebody replaced it; a cheap query if not.
+ * Theirs is then the one before.  false: os_faults_watch has not succeeded. */
+bool os_faults_reassert(void);
+/* Takes the handler away, if it is on top; watch again to put it back. */
+void os_faults_ignore(void);
+
 /* ---- locks and waiting ---- */
 typedef struct {
     _Alignas(16) unsigned char bytes[64];

@@ -3,14 +3,31 @@
  * A memory reserves address space for all that it may become, so that its
  * base never moves; where the system refuses, it reserves less (a ladder),
  * down to what it has, and then growth moves it unless a view pins it.
- * Bounds are checked by callers.  See WebAssembly 3.0, 4.2.8 and 4.6.9.
+ * Bounds are checked by callers, except that compiled code leaves to guards
+ * what it can.  See WebAssembly 3.0, 4.2.8 and 4.6.9.
+ *
+ *   wide      |- 2 GiB none -|B committed | none ...        | 36 GiB above B
+ *   dense                    |B committed | none ...        | 8 GiB + 64 KiB
+ *   explicit                 |B committed | none ...        | may move
+ *
+ * Whatever is accessed between the ends of a wide or dense memory, beyond
+ * what is committed, faults.  What is committed is exactly what there is.
  */
 #ifndef CHI_RUNTIME_MEMORY_H
 #define CHI_RUNTIME_MEMORY_H
 
 #include "runtime/runtime.h"
 
-/* May collect entities of which nothing is known outside; so may table_new. */
+/* What surrounds a memory.  The weakest comes first. */
+typedef enum { MEMORY_EXPLICIT, MEMORY_DENSE, MEMORY_WIDE } MemoryForm;
+#define MEMORY_WIDE_BELOW  ((uint64_t)2 << 30)
+#define MEMORY_WIDE_ABOVE  ((uint64_t)36 << 30)
+#define MEMORY_DENSE_ABOVE (((uint64_t)8 << 30) + (64 << 10))
+
+/* The form is the strongest that the type has, the store allows
+ * (s->best_form) and the system grants; it never changes.  Only 32-bit
+ * memories with pages of 64 KiB are wide or dense.
+ * May collect entities of which nothing is known outside; so may table_new. */
 Memory *memory_new(Store *s, const MemoryType *type, Error *err);
 Memory *memory_share(Store *s, MemoryData *data, const MemoryType *type);
 void memory_data_unref(MemoryData *d);

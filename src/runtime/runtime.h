@@ -51,7 +51,9 @@ typedef struct MemoryData {
     _Atomic uint64_t pages;
     uint64_t max_pages; /* what may ever be: the type's limit or its form's */
     uint8_t page_log2;
+    uint8_t form; /* MemoryForm, see memory.h */
     bool shared, is64;
+    uint32_t reservation;  /* its number, unless explicit: reservation.h */
     _Atomic uint32_t refs; /* Memory entities */
     _Atomic uint32_t pins; /* views: the base may not move */
     OsMutex lock;          /* growth of a shared memory */
@@ -163,6 +165,7 @@ struct Store {
     _Atomic uint32_t dropped; /* weight of what lost its last reference */
     Heap *heap;               /* made at the first allocation */
     StoreLimits limits;
+    uint8_t best_form; /* MemoryForm: the strongest that memories may have */
     uint64_t memory_used, table_used; /* bytes, elements */
     struct Root *roots;               /* handles: heap.h */
     _Atomic(struct Root *) dead_roots;

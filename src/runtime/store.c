@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/heap.h"
+#include "runtime/memory.h"
 #include "runtime/thread.h"
 
 StoreLimits store_limits_default(void)
@@ -26,6 +27,7 @@ Store *store_new(const StoreLimits *limits)
     s->limits = limits ? *limits : store_limits_default();
     s->fuel = s->limits.fuel;
     s->metered = s->fuel != UINT64_MAX;
+    s->best_form = MEMORY_WIDE;
     atomic_store_explicit(&s->limit, 1, memory_order_relaxed);
     s->refs = 1;
     os_mutex_init(&s->wait_lock);
