@@ -98,6 +98,7 @@ void x64_rmi(Assembler *a, X64Op op, Reg reg, Mem m, int32_t imm);
 void x64_rvr(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm);
 void x64_rvm(Assembler *a, X64Op op, Reg reg, Reg v, Mem m);
 void x64_rvri(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm, uint8_t imm);
+void x64_rvmi(Assembler *a, X64Op op, Reg reg, Reg v, Mem m, uint8_t imm);
 
 /* dst = op(src1, src2) for any registers: the VEX form, or op with the moves
  * that it takes.  src2 may be a general register where the row says so.  For

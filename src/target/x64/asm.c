@@ -1,0 +1,313 @@
+/* A label is one word.  Bound, it is its position and LABEL_BOUND.  Unbound,
+ * it is the head of the chain of its uses: the position of the newest one's
+ * displacement, which holds the next link in place of the distance to come.
+ * A link's upper bits say how many bytes of immediate lie between that
+ * displacement and the end of its instruction.  So neither jumps nor operands
+ * need memory besides the code. */
+#include <stdlib.h>
+
+#include "target/x64/x64_row.h"
+
+#define LABEL_BOUND 0x80000000u
+#define LINK_POS    0x1fffffffu
+#define LINK_END    LINK_POS /* no position; the buffer stays below it */
+#define LINK_TAIL   29       /* the shift of the tail's code */
+
+static const uint8_t tail_of_code[4] = {0, 1, 2, 4};
+static const uint8_t code_of_tail[5] = {0, 1, 2, 0, 3};
+
+struct AsmConstant {
+    uint8_t bytes[16]; /* zero behind n */
+    uint32_t n;
+    Label label;
+    uint32_t next; /* of the same hash: index + 1, or 0 */
+};
+
+struct AsmOffset {
+    uint32_t at;
+    Label to, from;
+};
+
+/* ---- the buffer ---- */
+
+static void fail(Assembler *a)
+{
+    if (a->start != a->spare)
+        free(a->start);
+    a->failed = true;
+    a->start = a->at = a->spare;
+    a->end = a->spare + sizeof a->spare - ASM_SLACK;
+}
+
+/* Makes room for size bytes, or starts over in the spare buffer. */
+void asm_grow(Assembler *a, uint32_t size)
+{
+    if (a->failed) {
+        a->at = a->start;
+        return;
+    }
+    size_t used = asm_pos(a), capacity = used * 2;
+    if (capacity < used + size)
+        capacity = used + size;
+    capacity += 4096;
+    uint8_t *grown =
+        capacity < LINK_POS ? realloc(a->start, capacity + ASM_SLACK) : NULL;
+    if (!grown) {
+        fail(a);
+        return;
+    }
+    a->start = grown;
+    a->at = grown + used;
+    a->end = grown + capacity;
+}
+
+/* An array of count elements has room for one more; false: it has not. */
+static bool grow_array(Assembler *a, void **array, uint32_t *capacity,
+                       uint32_t count, size_t size)
+{
+    if (count < *capacity)
+        return true;
+    uint32_t wanted = count * 2 + 32;
+    void *old = *array == a->first_labels ? NULL : *array;
+    void *grown = realloc(old, wanted * size);
+    if (!grown) {
+        fail(a);
+        return false;
+    }
+    if (!old && count)
+        memcpy(grown, *array, count * size);
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}
+
+void asm_init(Assembler *a, uint32_t cpu)
+{
+    memset(a, 0, sizeof *a);
+    a->cpu = cpu;
+    a->scratch = XMM7;
+    a->labels = a->first_labels;
+    a->label_capacity = sizeof a->first_labels / sizeof *a->first_labels;
+}
+
+void asm_reset(Assembler *a)
+{
+    if (a->failed)
+        a->start = a->end = NULL;
+    a->at = a->start;
+    a->failed = false;
+    a->label_count = a->constant_count = a->offset_count = 0;
+    memset(a->constant_head, 0, sizeof a->constant_head);
+}
+
+void asm_free(Assembler *a)
+{
+    if (!a->failed)
+        free(a->start);
+    if (a->labels != a->first_labels)
+        free(a->labels);
+    free(a->constants);
+    free(a->offsets);
+    asm_init(a, a->cpu);
+}
+
+/* ---- labels ---- */
+
+Label asm_label(Assembler *a)
+{
+    if (!grow_array(a, (void **)&a->labels, &a->label_capacity, a->label_count,
+                    sizeof *a->labels))
+        return 0;
+    a->labels[a->label_count] = LINK_END;
+    return a->label_count++;
+}
+
+bool asm_is_bound(const Assembler *a, Label l)
+{
+    return a->labels[l] & LABEL_BOUND;
+}
+
+uint32_t asm_label_pos(const Assembler *a, Label l)
+{
+    assert(asm_is_bound(a, l));
+    return a->labels[l] & ~LABEL_BOUND;
+}
+
+void asm_refer(Assembler *a, uint8_t *p, Label l, unsigned tail)
+{
+    uint32_t at = (uint32_t)(p - a->start), label = a->labels[l];
+    if (label & LABEL_BOUND) {
+        put32(p, (label & ~LABEL_BOUND) - (at + 4 + tail));
+    } else {
+        put32(p, label);
+        a->labels[l] = at | (uint32_t)code_of_tail[tail] << LINK_TAIL;
+    }
+}
+
+void asm_bind(Assembler *a, Label l)
+{
+    uint32_t here = asm_pos(a), link = a->labels[l];
+    assert(a->failed || !(link & LABEL_BOUND));
+    a->labels[l] = here | LABEL_BOUND;
+    if (a->failed)
+        return; /* the uses are gone */
+    while (link != LINK_END) {
+        uint32_t at = link & LINK_POS;
+        uint8_t tail = tail_of_code[link >> LINK_TAIL];
+        memcpy(&link, a->start + at, 4);
+        put32(a->start + at, here - (at + 4 + tail));
+    }
+}
+
+/* ---- jumps ---- */
+
+/* Backward and near, or with a displacement of 32 bits behind `head`. */
+static void put_jump(Assembler *a, Label l, uint8_t near, unsigned head,
+                     unsigned head_length)
+{
+    uint8_t *p = asm_room(a);
+    int64_t distance = asm_is_bound(a, l)
+                           ? (int64_t)asm_label_pos(a, l) - asm_pos(a) - 2
+                           : INT64_MAX;
+    if (near && fits8(distance)) {
+        p[0] = near;
+        p[1] = (uint8_t)distance;
+        a->at = p + 2;
+        return;
+    }
+    put16(p, (uint16_t)head);
+    p += head_length;
+    asm_refer(a, p, l, 0);
+    a->at = p + 4;
+}
+
+void x64_jmp(Assembler *a, Label l) { put_jump(a, l, 0xeb, 0xe9, 1); }
+
+void x64_jcc(Assembler *a, Cond cc, Label l)
+{
+    put_jump(a, l, (uint8_t)(0x70 + cc), 0x800f + ((unsigned)cc << 8), 2);
+}
+
+void x64_call_label(Assembler *a, Label l) { put_jump(a, l, 0, 0xe8, 1); }
+
+void x64_lea_label(Assembler *a, Reg reg, Label l)
+{
+    x64_rm(a, X64_LEA64, reg, mem_label(l));
+}
+
+static uint32_t put_short(Assembler *a, uint8_t opcode)
+{
+    put16(asm_room(a), opcode);
+    a->at += 2;
+    return asm_pos(a);
+}
+
+uint32_t x64_jmp_short(Assembler *a) { return put_short(a, 0xeb); }
+
+uint32_t x64_jcc_short(Assembler *a, Cond cc)
+{
+    return put_short(a, (uint8_t)(0x70 + cc));
+}
+
+void x64_land(Assembler *a, uint32_t jump)
+{
+    if (a->failed)
+        return;
+    uint32_t distance = asm_pos(a) - jump;
+    assert(distance <= 127);
+    a->start[jump - 1] = (uint8_t)distance;
+}
+
+/* ---- data ---- */
+
+void asm_bytes(Assembler *a, const void *bytes, uint32_t n)
+{
+    if (a->failed || n == 0)
+        return;
+    if (a->at >= a->end || n > a->end - a->at)
+        asm_grow(a, n);
+    if (a->failed)
+        return;
+    memcpy(a->at, bytes, n);
+    a->at += n;
+}
+
+void asm_align(Assembler *a, unsigned n) { x64_nop(a, -asm_pos(a) & (n - 1)); }
+
+void asm_offset32(Assembler *a, Label to, Label from)
+{
+    uint8_t *p = asm_room(a);
+    if (!grow_array(a, (void **)&a->offsets, &a->offset_capacity,
+                    a->offset_count, sizeof *a->offsets))
+        return;
+    a->offsets[a->offset_count++] = (AsmOffset){asm_pos(a), to, from};
+    put32(p, 0);
+    a->at = p + 4;
+}
+
+Mem asm_const(Assembler *a, const void *bytes, unsigned n)
+{
+    assert(n == 4 || n == 8 || n == 16);
+    AsmConstant c = {.n = n};
+    memcpy(c.bytes, bytes, n);
+    uint64_t low, high;
+    memcpy(&low, c.bytes, 8);
+    memcpy(&high, c.bytes + 8, 8);
+    uint64_t hash = (low ^ high * 31) * 0x9e3779b97f4a7c15u >> 58;
+    for (uint32_t i = a->constant_head[hash]; i; i = a->constants[i - 1].next) {
+        const AsmConstant *old = &a->constants[i - 1];
+        if (old->n == n && memcmp(old->bytes, c.bytes, 16) == 0)
+            return mem_label(old->label);
+    }
+    c.label = asm_label(a);
+    c.next = a->constant_head[hash];
+    if (grow_array(a, (void **)&a->constants, &a->constant_capacity,
+                   a->constant_count, sizeof *a->constants)) {
+        a->constants[a->constant_count++] = c;
+        a->constant_head[hash] = a->constant_count;
+    }
+    return mem_label(c.label);
+}
+
+Mem asm_const32(Assembler *a, uint32_t value)
+{
+    return asm_const(a, &value, 4);
+}
+Mem asm_const64(Assembler *a, uint64_t value)
+{
+    return asm_const(a, &value, 8);
+}
+
+/* ---- the end ---- */
+
+static void place_constants(Assembler *a, unsigned n)
+{
+    static const uint8_t traps[16] = {
+        0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc,
+        0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc,
+    };
+    for (uint32_t i = 0; i < a->constant_count; i++) {
+        const AsmConstant *c = &a->constants[i];
+        if (c->n != n)
+            continue;
+        asm_bytes(a, traps, -asm_pos(a) & (n - 1));
+        asm_bind(a, c->label);
+        asm_bytes(a, c->bytes, n);
+    }
+}
+
+bool asm_finish(Assembler *a)
+{
+    for (unsigned n = 16; n >= 4; n /= 2)
+        place_constants(a, n);
+    if (a->failed)
+        return false;
+    for (uint32_t i = 0; i < a->offset_count; i++) {
+        AsmOffset o = a->offsets[i];
+        put32(a->start + o.at,
+              asm_label_pos(a, o.to) - asm_label_pos(a, o.from));
+    }
+    for (Label l = 0; l < a->label_count; l++)
+        assert(a->labels[l] == LINK_END || asm_is_bound(a, l));
+    return true;
+}

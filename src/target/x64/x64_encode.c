@@ -1,0 +1,540 @@
+/* An instruction is written left to right without asking which parts it has:
+ * each part is stored, and the cursor advances by its length, which may be 0.
+ *
+ *   lock 66 f2 f3 | REX      | 0f 38 3a opcode | ModRM SIB disp | imm
+ *                 | VEX, with the opcode map   |
+ */
+#include "target/x64/x64_row.h"
+
+/* ---- the rows ---- */
+/* clang-format off */
+enum { P_NP = 0, P_66 = 0x66, P_F2 = 0xf2, P_F3 = 0xf3, P_LK = 0xf0, P_L66 = 0x66f0 };
+enum { P_SIZE_NP = 0, P_SIZE_66 = 1, P_SIZE_F2 = 1, P_SIZE_F3 = 1, P_SIZE_LK = 1, P_SIZE_L66 = 2 };
+enum { PP_NP, PP_66, PP_F3, PP_F2, PP_LK = 0, PP_L66 = 0 };
+
+enum { MAP_B1, MAP_0F, MAP_38, MAP_3A };
+enum { HEAD_B1 = 0, HEAD_0F = 0x0f, HEAD_38 = 0x380f, HEAD_3A = 0x3a0f };
+enum { HEAD_SIZE_B1 = 0, HEAD_SIZE_0F = 1, HEAD_SIZE_38 = 2, HEAD_SIZE_3A = 2 };
+
+/* The operands' kinds: byte register, xmm, 16 aligned bytes, immediate. */
+#define KIND(k, byte, xmm, load16, imm) \
+    K8_##k = byte, KX_##k = xmm, K16_##k = load16, KI_##k = imm,
+enum {
+    KIND(N, 0, 0, 0, 4)    KIND(M, 0, 0, 0, 4)
+    KIND(G8, 4, 0, 0, 1)   KIND(G16, 0, 0, 0, 2)   KIND(G32, 0, 0, 0, 4)
+    KIND(G64, 0, 0, 0, 4)  KIND(G32M1, 0, 0, 0, 4) KIND(G32M2, 0, 0, 0, 4)
+    KIND(M1, 0, 0, 0, 1)   KIND(M2, 0, 0, 0, 2)    KIND(M4, 0, 0, 0, 4)
+    KIND(M8, 0, 0, 0, 4)   KIND(X, 0, 1, 0, 4)     KIND(X1, 0, 1, 0, 4)
+    KIND(X2, 0, 1, 0, 4)   KIND(X4, 0, 1, 0, 4)    KIND(X8, 0, 1, 0, 4)
+    KIND(X16, 0, 1, 1, 4)  KIND(U16, 0, 1, 0, 4)
+};
+
+/* vex_if, three, commutes, v in registers, v in memory */
+#define VEX(v, when, three, commutes, in_register, in_memory) \
+    VI_##v = when, V3_##v = three, VC_##v = commutes, \
+    VR_##v = in_register, VM_##v = in_memory,
+enum {
+    VEX(NO,  0,          0, 0, 0,  0)
+    VEX(V2,  CPU_AVX,    0, 0, 0,  0)
+    VEX(V3,  CPU_AVX,    1, 0, 15, 15)
+    VEX(C3,  CPU_AVX,    1, 1, 15, 15)
+    VEX(L3,  CPU_AVX,    1, 0, 15, 0)
+    VEX(O2,  CPU_ALWAYS, 0, 0, 0,  0)
+    VEX(O3,  CPU_ALWAYS, 1, 0, 15, 15)
+    VEX(O3I, CPU_ALWAYS, 1, 0, 15, 15)
+};
+
+const X64Row x64_rows[X64_COUNT] = {
+#define X64(name, text, pre, map, op, d, w_, reg, rm, form_, vex, cpu_) [X64_##name] = { \
+    .head = HEAD_##map | (uint32_t)(op) << (8 * HEAD_SIZE_##map), .head_length = HEAD_SIZE_##map + 1, \
+    .opcode = op, .digit = d, .prefix_length = P_SIZE_##pre, .prefix = P_##pre, .w = 8 * w_, .form = FORM_##form_, \
+    .reg8 = K8_##reg, .rm8 = K8_##rm, .vex_map = MAP_##map, .vex_pp = PP_##pre, \
+    .v_in_register = VR_##vex, .v_in_memory = VM_##vex, .imm_size = KI_##rm, \
+    .sse = KX_##reg || KX_##rm || VI_##vex, .commutes = VC_##vex, .three = V3_##vex, .rm_xmm = KX_##rm, \
+    .aligned_load = K16_##rm, .vex_if = VI_##vex, .cpu = CPU_##cpu_},
+#include "target/x64/x64.def"
+#undef X64
+};
+/* clang-format on */
+
+/* ---- parts ---- */
+
+static inline uint8_t *put_head(uint8_t *p, const X64Row *row, unsigned rex,
+                                unsigned needs_rex, uint32_t head,
+                                unsigned head_length)
+{
+    put16(p, row->prefix);
+    p += row->prefix_length;
+    p[0] = (uint8_t)(0x40 | rex);
+    p += needs_rex != 0;
+    put32(p, head);
+    return p + head_length;
+}
+
+/* x and b are not zero if index and rm are r8 or above. */
+static inline uint8_t *put_vex(uint8_t *p, const X64Row *row, unsigned reg,
+                               unsigned v, unsigned x, unsigned b)
+{
+    unsigned r = (~reg & 8) << 4, last = (~v & 15) << 3 | row->vex_pp;
+    if (row->vex_map == MAP_0F && !(row->w | x | b)) {
+        p[0] = 0xc5;
+        p[1] = (uint8_t)(r | last);
+        p[2] = row->opcode;
+        return p + 3;
+    }
+    p[0] = 0xc4;
+    p[1] = (uint8_t)(r | (x ? 0 : 0x40) | (b ? 0 : 0x20) | row->vex_map);
+    p[2] = (uint8_t)((unsigned)row->w << 4 | last);
+    p[3] = row->opcode;
+    return p + 4;
+}
+
+static inline uint8_t *put_modrm(uint8_t *p, unsigned reg, unsigned rm)
+{
+    *p = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
+    return p + 1;
+}
+
+/* As the SIB byte names them: 4 is no index, and base 5 may mean none. */
+static inline unsigned index_of(Mem m)
+{
+    assert(m.index != RSP);
+    return m.index == NO_REG ? RSP : m.index;
+}
+
+static inline unsigned base_of(Mem m)
+{
+    return m.base == NO_REG ? RBP : m.base;
+}
+
+/* Without a base: [rip + label], [index << scale + disp32], [disp32]. */
+static uint8_t *put_baseless(Assembler *a, uint8_t *p, unsigned reg, Mem m,
+                             unsigned tail)
+{
+    unsigned r = (reg & 7) << 3;
+    if (m.rip) {
+        p[0] = (uint8_t)(r | 5);
+        asm_refer(a, p + 1, (Label)m.disp, tail);
+        return p + 5;
+    }
+    p[0] = (uint8_t)(r | 4);
+    p[1] = (uint8_t)(m.scale << 6 | (index_of(m) & 7) << 3 | 5);
+    put32(p + 2, (uint32_t)m.disp);
+    return p + 6;
+}
+
+/* ModRM, SIB and displacement; tail bytes of immediate follow. */
+static inline uint8_t *put_mem(Assembler *a, uint8_t *p, unsigned reg, Mem m,
+                               unsigned tail)
+{
+    if (m.base == NO_REG)
+        return put_baseless(a, p, reg, m, tail);
+    unsigned base = m.base & 7, index = index_of(m);
+    bool sib = index != RSP || base == RSP;
+    /* The mode is the length of the displacement: 0, 1, or 2 for 4. */
+    unsigned mode = fits8(m.disp) ? m.disp != 0 || base == RBP : 2;
+    p[0] = (uint8_t)(mode << 6 | (reg & 7) << 3 | (sib ? RSP : base));
+    p[1] = (uint8_t)(m.scale << 6 | (index & 7) << 3 | base);
+    p += 1 + sib;
+    put32(p, (uint32_t)m.disp);
+    return p + mode * mode;
+}
+
+/* 1, 2 or 4 bytes. */
+static inline uint8_t *put_imm(uint8_t *p, int32_t imm, unsigned size)
+{
+    put32(p, (uint32_t)imm);
+    return p + size;
+}
+
+/* The whole but its immediate, in the row's legacy form with another head. */
+static inline uint8_t *put_legacy_r(uint8_t *p, const X64Row *row, unsigned reg,
+                                    unsigned rm, uint32_t head,
+                                    unsigned head_length)
+{
+    unsigned rex = row->w | (reg >> 3) << 2 | rm >> 3;
+    unsigned bytes = (row->reg8 & reg) | (row->rm8 & rm);
+    p = put_head(p, row, rex, rex | bytes, head, head_length);
+    return put_modrm(p, reg, rm);
+}
+
+static inline uint8_t *put_legacy_m(Assembler *a, uint8_t *p, const X64Row *row,
+                                    unsigned reg, Mem m, uint32_t head,
+                                    unsigned head_length, unsigned tail)
+{
+    unsigned rex =
+        row->w | (reg >> 3) << 2 | (index_of(m) >> 3) << 1 | base_of(m) >> 3;
+    p = put_head(p, row, rex, rex | (row->reg8 & reg), head, head_length);
+    return put_mem(a, p, reg, m, tail);
+}
+
+/* ---- two operands ---- */
+
+/* The whole but its immediate, in the form that the processor has. */
+static uint8_t *put_rvr(Assembler *a, const X64Row *row, unsigned reg,
+                        unsigned v, unsigned rm)
+{
+    uint8_t *p = asm_room(a);
+    if (!x64_uses_vex(a, row))
+        return put_legacy_r(p, row, reg, rm, row->head, row->head_length);
+    p = put_vex(p, row, reg, v, 0, rm & 8);
+    return put_modrm(p, reg, rm);
+}
+
+static uint8_t *put_rvm(Assembler *a, const X64Row *row, unsigned reg,
+                        unsigned v, Mem m, unsigned tail)
+{
+    uint8_t *p = asm_room(a);
+    if (!x64_uses_vex(a, row))
+        return put_legacy_m(a, p, row, reg, m, row->head, row->head_length,
+                            tail);
+    p = put_vex(p, row, reg, v, index_of(m) & 8, base_of(m) & 8);
+    return put_mem(a, p, reg, m, tail);
+}
+
+/* Without VEX, 16 bytes at any address go through the scratch register;
+ * true: they did. */
+static bool load_unaligned(Assembler *a, const X64Row *row, Mem m)
+{
+    if (!row->aligned_load || m.rip || x64_uses_vex(a, row))
+        return false;
+    x64_rm(a, X64_MOVUPS, a->scratch, m);
+    return true;
+}
+
+static void rr_sse(Assembler *a, const X64Row *row, Reg reg, Reg rm)
+{
+    a->at = row->form == FORM_VR
+                ? put_rvr(a, row, row->digit, reg, rm)
+                : put_rvr(a, row, reg, reg & row->v_in_register, rm);
+}
+
+void x64_rr(Assembler *a, X64Op op, Reg reg, Reg rm)
+{
+    const X64Row *row = x64_row(a, op);
+    assert(row->form <= FORM_TWO_LAST);
+    if (row->sse) {
+        rr_sse(a, row, reg, rm);
+        return;
+    }
+    uint8_t *p = asm_room(a);
+    a->at = put_legacy_r(p, row, reg, rm, row->head, row->head_length);
+}
+
+static void rm_sse(Assembler *a, const X64Row *row, Reg reg, Mem m)
+{
+    if (load_unaligned(a, row, m)) {
+        assert(!row->three || reg != a->scratch);
+        rr_sse(a, row, reg, a->scratch);
+        return;
+    }
+    a->at = row->form == FORM_VR
+                ? put_rvm(a, row, row->digit, reg, m, 0)
+                : put_rvm(a, row, reg, reg & row->v_in_memory, m, 0);
+}
+
+void x64_rm(Assembler *a, X64Op op, Reg reg, Mem m)
+{
+    const X64Row *row = x64_row(a, op);
+    assert(row->form <= FORM_TWO_LAST);
+    if (row->sse) {
+        rm_sse(a, row, reg, m);
+        return;
+    }
+    uint8_t *p = asm_room(a);
+    a->at = put_legacy_m(a, p, row, reg, m, row->head, row->head_length, 0);
+}
+
+/* ---- three operands, and immediates behind two ---- */
+
+void x64_rvr(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm)
+{
+    const X64Row *row = x64_row(a, op);
+    assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RR);
+    a->at = put_rvr(a, row, reg, v, rm);
+}
+
+void x64_rvm(Assembler *a, X64Op op, Reg reg, Reg v, Mem m)
+{
+    const X64Row *row = x64_row(a, op);
+    assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RR);
+    a->at = put_rvm(a, row, reg, v, m, 0);
+}
+
+void x64_rvri(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm, uint8_t imm)
+{
+    const X64Row *row = x64_row(a, op);
+    assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RRI);
+    a->at = put_imm(put_rvr(a, row, reg, v, rm), imm, 1);
+}
+
+void x64_rvmi(Assembler *a, X64Op op, Reg reg, Reg v, Mem m, uint8_t imm)
+{
+    const X64Row *row = x64_row(a, op);
+    assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RRI);
+    a->at = put_imm(put_rvm(a, row, reg, v, m, 1), imm, 1);
+}
+
+void x64_rri(Assembler *a, X64Op op, Reg reg, Reg rm, int32_t imm)
+{
+    const X64Row *row = x64_row(a, op);
+    if (row->form == FORM_IMUL) {
+        uint8_t *p = asm_room(a);
+        bool small = fits8(imm);
+        p = put_legacy_r(p, row, reg, rm, small ? 0x6b : 0x69, 1);
+        a->at = put_imm(p, imm, small ? 1 : 4);
+        return;
+    }
+    assert(row->form == FORM_RRI);
+    uint8_t *p = put_rvr(a, row, reg, reg & row->v_in_register, rm);
+    a->at = put_imm(p, imm, 1);
+}
+
+void x64_rmi(Assembler *a, X64Op op, Reg reg, Mem m, int32_t imm)
+{
+    const X64Row *row = x64_row(a, op);
+    if (row->form == FORM_IMUL) {
+        uint8_t *p = asm_room(a);
+        unsigned size = fits8(imm) ? 1 : 4;
+        p = put_legacy_m(a, p, row, reg, m, size == 1 ? 0x6b : 0x69, 1, size);
+        a->at = put_imm(p, imm, size);
+        return;
+    }
+    assert(row->form == FORM_RRI);
+    if (load_unaligned(a, row, m)) {
+        assert(!row->three || reg != a->scratch);
+        x64_rri(a, op, reg, a->scratch, imm);
+        return;
+    }
+    uint8_t *p = put_rvm(a, row, reg, reg & row->v_in_memory, m, 1);
+    a->at = put_imm(p, imm, 1);
+}
+
+/* ---- one operand and an immediate ---- */
+
+/* The form with an immediate of a row: other bytes, and its size. */
+typedef struct {
+    uint32_t head;
+    uint8_t head_length, digit, size;
+} ImmForm;
+
+static ImmForm imm_form(const X64Row *row, int32_t imm)
+{
+    uint8_t size = row->imm_size, digit = row->digit;
+    switch (row->form) {
+    case FORM_ALU:
+        if (size == 1)
+            return (ImmForm){0x80, 1, digit, 1};
+        if (fits8(imm))
+            return (ImmForm){0x83, 1, digit, 1};
+        return (ImmForm){0x81, 1, digit, size};
+    case FORM_MOV: return (ImmForm){size == 1 ? 0xc6 : 0xc7, 1, 0, size};
+    case FORM_TEST: return (ImmForm){size == 1 ? 0xf6 : 0xf7, 1, 0, size};
+    case FORM_BT: return (ImmForm){0xba0f, 2, digit, 1};
+    case FORM_XI: return (ImmForm){row->head, 2, digit, 1};
+    default:
+        assert(row->form == FORM_SHIFT);
+        return (ImmForm){0xc1, 1, digit, 1};
+    }
+}
+
+static void put_digit_ri(Assembler *a, const X64Row *row, Reg rm, int32_t imm)
+{
+    ImmForm f = imm_form(row, imm);
+    uint8_t *p = asm_room(a);
+    unsigned rex = row->w | rm >> 3;
+    p = put_head(p, row, rex, rex | (row->rm8 & rm), f.head, f.head_length);
+    a->at = put_imm(put_modrm(p, f.digit, rm), imm, f.size);
+}
+
+/* Without ModRM: in rax with an immediate that needs more than a byte. */
+static void put_rax_i(Assembler *a, const X64Row *row, uint32_t opcode,
+                      int32_t imm)
+{
+    uint8_t *p = put_head(asm_room(a), row, row->w, row->w, opcode, 1);
+    a->at = put_imm(p, imm, row->imm_size);
+}
+
+/* A byte is enough for the bits below the sign, with the same flags. */
+static void test_ri(Assembler *a, const X64Row *row, Reg rm, int32_t imm)
+{
+    if (imm >= 0 && fits8(imm))
+        row = &x64_rows[X64_TEST8];
+    if (rm == RAX)
+        put_rax_i(a, row, row->imm_size == 1 ? 0xa8 : 0xa9, imm);
+    else
+        put_digit_ri(a, row, rm, imm);
+}
+
+void x64_ri(Assembler *a, X64Op op, Reg rm, int32_t imm)
+{
+    const X64Row *row = x64_row(a, op);
+    switch (row->form) {
+    case FORM_IMUL: x64_rri(a, op, rm, rm, imm); break;
+    case FORM_XI: x64_sse_shift(a, op, rm, rm, (uint8_t)imm); break;
+    case FORM_TEST: test_ri(a, row, rm, imm); break;
+    case FORM_MOV:
+        if (row->imm_size == 4)
+            x64_mov_imm64(a, rm, row->w ? (uint64_t)imm : (uint32_t)imm);
+        else
+            put_digit_ri(a, row, rm, imm);
+        break;
+    case FORM_ALU:
+        if (rm == RAX && (row->imm_size == 1 || !fits8(imm))) {
+            put_rax_i(a, row, 8u * row->digit + (row->imm_size == 1 ? 4 : 5),
+                      imm);
+            break;
+        }
+        put_digit_ri(a, row, rm, imm);
+        break;
+    default: put_digit_ri(a, row, rm, imm);
+    }
+}
+
+void x64_mi(Assembler *a, X64Op op, Mem m, int32_t imm)
+{
+    const X64Row *row = x64_row(a, op);
+    assert(row->form != FORM_XI && row->form != FORM_IMUL);
+    ImmForm f = imm_form(row, imm);
+    uint8_t *p = asm_room(a);
+    unsigned rex = row->w | (index_of(m) >> 3) << 1 | base_of(m) >> 3;
+    p = put_head(p, row, rex, rex, f.head, f.head_length);
+    a->at = put_imm(put_mem(a, p, f.digit, m, f.size), imm, f.size);
+}
+
+/* Without VEX the source is moved first. */
+void x64_sse_shift(Assembler *a, X64Op op, Reg dst, Reg src, uint8_t imm)
+{
+    const X64Row *row = x64_row(a, op);
+    assert(row->form == FORM_XI);
+    if (!x64_uses_vex(a, row)) {
+        if (dst != src)
+            x64_rr(a, X64_MOVAPS, dst, src);
+        put_digit_ri(a, row, dst, imm);
+        return;
+    }
+    a->at = put_imm(put_rvr(a, row, row->digit, dst, src), imm, 1);
+}
+
+/* ---- one operand ---- */
+
+void x64_r(Assembler *a, X64Op op, Reg rm)
+{
+    const X64Row *row = x64_row(a, op);
+    uint8_t *p = asm_room(a);
+    if (row->form == FORM_PUSH) {
+        uint8_t opcode = op == X64_PUSH ? 0x50 : 0x58;
+        p = put_head(p, row, rm >> 3, rm >> 3, opcode | (rm & 7), 1);
+        a->at = p;
+        return;
+    }
+    assert(row->form == FORM_R || row->form == FORM_SHIFT);
+    a->at = put_legacy_r(p, row, row->digit, rm, row->head, 1);
+}
+
+void x64_m(Assembler *a, X64Op op, Mem m)
+{
+    const X64Row *row = x64_row(a, op);
+    assert(row->form == FORM_PUSH || row->form == FORM_R
+           || row->form == FORM_SHIFT);
+    uint8_t *p = asm_room(a);
+    a->at = put_legacy_m(a, p, row, row->digit, m, row->head, 1, 0);
+}
+
+/* ---- without a row ---- */
+
+/* The rows of a condition differ from these in their opcode alone. */
+#define CONDITION_HEAD(opcode, cc) (0x0fu | ((opcode) + (unsigned)(cc)) << 8)
+
+void x64_setcc(Assembler *a, Cond cc, Reg reg)
+{
+    a->at = put_legacy_r(asm_room(a), &x64_rows[X64_MOV8], 0, reg,
+                         CONDITION_HEAD(0x90, cc), 2);
+}
+
+void x64_cmov32(Assembler *a, Cond cc, Reg dst, Reg src)
+{
+    a->at = put_legacy_r(asm_room(a), &x64_rows[X64_MOV32], dst, src,
+                         CONDITION_HEAD(0x40, cc), 2);
+}
+
+void x64_cmov64(Assembler *a, Cond cc, Reg dst, Reg src)
+{
+    a->at = put_legacy_r(asm_room(a), &x64_rows[X64_MOV64], dst, src,
+                         CONDITION_HEAD(0x40, cc), 2);
+}
+
+void x64_cmov32_m(Assembler *a, Cond cc, Reg dst, Mem src)
+{
+    a->at = put_legacy_m(a, asm_room(a), &x64_rows[X64_MOV32], dst, src,
+                         CONDITION_HEAD(0x40, cc), 2, 0);
+}
+
+void x64_cmov64_m(Assembler *a, Cond cc, Reg dst, Mem src)
+{
+    a->at = put_legacy_m(a, asm_room(a), &x64_rows[X64_MOV64], dst, src,
+                         CONDITION_HEAD(0x40, cc), 2, 0);
+}
+
+void x64_mov_imm64(Assembler *a, Reg reg, uint64_t imm)
+{
+    uint8_t *p = asm_room(a);
+    uint8_t opcode = (uint8_t)(0xb8 | (reg & 7)), b = reg >> 3;
+    if (imm <= UINT32_MAX) {
+        p[0] = 0x40 | 1;
+        p += b;
+        p[0] = opcode;
+        put32(p + 1, (uint32_t)imm);
+        a->at = p + 5;
+    } else if ((int64_t)imm == (int32_t)imm) {
+        p[0] = 0x48 | b;
+        p[1] = 0xc7;
+        p[2] = (uint8_t)(0xc0 | (reg & 7));
+        put32(p + 3, (uint32_t)imm);
+        a->at = p + 7;
+    } else {
+        p[0] = 0x48 | b;
+        p[1] = opcode;
+        put64(p + 2, imm);
+        a->at = p + 10;
+    }
+}
+
+static void put_plain(Assembler *a, uint32_t bytes, unsigned length)
+{
+    put32(asm_room(a), bytes);
+    a->at += length;
+}
+
+void x64_ret(Assembler *a) { put_plain(a, 0xc3, 1); }
+void x64_ret_n(Assembler *a, unsigned n) { put_plain(a, 0xc2 | n << 8, 3); }
+void x64_cdq(Assembler *a) { put_plain(a, 0x99, 1); }
+void x64_cqo(Assembler *a) { put_plain(a, 0x9948, 2); }
+void x64_ud2(Assembler *a) { put_plain(a, 0x0b0f, 2); }
+void x64_int3(Assembler *a) { put_plain(a, 0xcc, 1); }
+void x64_pause(Assembler *a) { put_plain(a, 0x90f3, 2); }
+void x64_mfence(Assembler *a) { put_plain(a, 0xf0ae0f, 3); }
+void x64_lfence(Assembler *a) { put_plain(a, 0xe8ae0f, 3); }
+void x64_vzeroupper(Assembler *a) { put_plain(a, 0x77f8c5, 3); }
+
+void x64_nop(Assembler *a, unsigned bytes)
+{
+    /* Intel's manual, volume 2, "NOP". */
+    static const uint8_t nops[9][9] = {
+        {0x90},
+        {0x66, 0x90},
+        {0x0f, 0x1f, 0x00},
+        {0x0f, 0x1f, 0x40, 0},
+        {0x0f, 0x1f, 0x44, 0, 0},
+        {0x66, 0x0f, 0x1f, 0x44, 0, 0},
+        {0x0f, 0x1f, 0x80, 0, 0, 0, 0},
+        {0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
+        {0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
+    };
+    while (bytes) {
+        unsigned n = bytes < 9 ? bytes : 9;
+        memcpy(asm_room(a), nops[n - 1], 9);
+        a->at += n;
+        bytes -= n;
+    }
+}
