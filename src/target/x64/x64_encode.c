@@ -57,42 +57,42 @@ const X64Row x64_rows[X64_COUNT] = {
 };
 /* clang-format on */
 
-/* ---- parts ---- */
+/* ---- parts ----
+ * p is where the instruction begins, n the bytes that it has so far: the
+ * parts return the new n.  So instructions depend on each other by one
+ * addition only. */
 
-static inline uint8_t *put_head(uint8_t *p, const X64Row *row, unsigned rex,
-                                unsigned needs_rex, uint32_t head,
-                                unsigned head_length)
+static inline size_t put_head(uint8_t *p, const X64Row *row, unsigned rex,
+                              unsigned needs_rex, uint32_t head,
+                              unsigned head_length)
 {
+    size_t n = row->prefix_length;
     put16(p, row->prefix);
-    p += row->prefix_length;
-    p[0] = (uint8_t)(0x40 | rex);
-    p += needs_rex != 0;
-    put32(p, head);
-    return p + head_length;
+    p[n] = (uint8_t)(0x40 | rex);
+    n += needs_rex != 0;
+    put32(p + n, head);
+    return n + head_length;
 }
 
 /* x and b are not zero if index and rm are r8 or above. */
-static inline uint8_t *put_vex(uint8_t *p, const X64Row *row, unsigned reg,
-                               unsigned v, unsigned x, unsigned b)
+static inline size_t put_vex(uint8_t *p, const X64Row *row, unsigned reg,
+                             unsigned v, unsigned x, unsigned b)
 {
     unsigned r = (~reg & 8) << 4, last = (~v & 15) << 3 | row->vex_pp;
-    if (row->vex_map == MAP_0F && !(row->w | x | b)) {
-        p[0] = 0xc5;
-        p[1] = (uint8_t)(r | last);
-        p[2] = row->opcode;
-        return p + 3;
-    }
-    p[0] = 0xc4;
-    p[1] = (uint8_t)(r | (x ? 0 : 0x40) | (b ? 0 : 0x20) | row->vex_map);
-    p[2] = (uint8_t)((unsigned)row->w << 4 | last);
-    p[3] = row->opcode;
-    return p + 4;
+    unsigned xb = (x ? 0u : 0x40u) | (b ? 0u : 0x20u);
+    uint32_t two = 0xc5 | (r | last) << 8 | (uint32_t)row->opcode << 16;
+    uint32_t three = 0xc4 | (r | xb | row->vex_map) << 8
+                     | ((unsigned)row->w << 4 | last) << 16
+                     | (uint32_t)row->opcode << 24;
+    bool is_long = (row->vex_map ^ MAP_0F) | row->w | x | b;
+    put32(p, is_long ? three : two);
+    return 3 + (size_t)is_long;
 }
 
-static inline uint8_t *put_modrm(uint8_t *p, unsigned reg, unsigned rm)
+static inline size_t put_modrm(uint8_t *p, size_t n, unsigned reg, unsigned rm)
 {
-    *p = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
-    return p + 1;
+    p[n] = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
+    return n + 1;
 }
 
 /* As the SIB byte names them: 4 is no index, and base 5 may mean none. */
@@ -108,89 +108,88 @@ static inline unsigned base_of(Mem m)
 }
 
 /* Without a base: [rip + label], [index << scale + disp32], [disp32]. */
-static uint8_t *put_baseless(Assembler *a, uint8_t *p, unsigned reg, Mem m,
-                             unsigned tail)
+static size_t put_baseless(Assembler *a, uint8_t *p, size_t n, unsigned reg,
+                           Mem m, unsigned tail)
 {
     unsigned r = (reg & 7) << 3;
     if (m.rip) {
-        p[0] = (uint8_t)(r | 5);
-        asm_refer(a, p + 1, (Label)m.disp, tail);
-        return p + 5;
+        p[n] = (uint8_t)(r | 5);
+        asm_refer(a, p + n + 1, (Label)m.disp, tail);
+        return n + 5;
     }
-    p[0] = (uint8_t)(r | 4);
-    p[1] = (uint8_t)(m.scale << 6 | (index_of(m) & 7) << 3 | 5);
-    put32(p + 2, (uint32_t)m.disp);
-    return p + 6;
+    p[n] = (uint8_t)(r | 4);
+    p[n + 1] = (uint8_t)(m.scale << 6 | (index_of(m) & 7) << 3 | 5);
+    put32(p + n + 2, (uint32_t)m.disp);
+    return n + 6;
 }
 
 /* ModRM, SIB and displacement; tail bytes of immediate follow. */
-static inline uint8_t *put_mem(Assembler *a, uint8_t *p, unsigned reg, Mem m,
-                               unsigned tail)
+static inline size_t put_mem(Assembler *a, uint8_t *p, size_t n, unsigned reg,
+                             Mem m, unsigned tail)
 {
     if (m.base == NO_REG)
-        return put_baseless(a, p, reg, m, tail);
+        return put_baseless(a, p, n, reg, m, tail);
     unsigned base = m.base & 7, index = index_of(m);
-    bool sib = index != RSP || base == RSP;
+    unsigned sib = (index != RSP) | (base == RSP);
     /* The mode is the length of the displacement: 0, 1, or 2 for 4. */
-    unsigned mode = fits8(m.disp) ? m.disp != 0 || base == RBP : 2;
-    p[0] = (uint8_t)(mode << 6 | (reg & 7) << 3 | (sib ? RSP : base));
-    p[1] = (uint8_t)(m.scale << 6 | (index & 7) << 3 | base);
-    p += 1 + sib;
-    put32(p, (uint32_t)m.disp);
-    return p + mode * mode;
+    unsigned some = (m.disp != 0) | (base == RBP), wide = !fits8(m.disp);
+    unsigned mode = some << wide;
+    p[n] = (uint8_t)(mode << 6 | (reg & 7) << 3 | (sib ? RSP : base));
+    p[n + 1] = (uint8_t)(m.scale << 6 | (index & 7) << 3 | base);
+    n += 1 + sib;
+    put32(p + n, (uint32_t)m.disp);
+    return n + mode * mode;
 }
 
-/* 1, 2 or 4 bytes. */
-static inline uint8_t *put_imm(uint8_t *p, int32_t imm, unsigned size)
+/* 0, 1, 2 or 4 bytes. */
+static inline size_t put_imm(uint8_t *p, size_t n, int32_t imm, unsigned size)
 {
-    put32(p, (uint32_t)imm);
-    return p + size;
+    put32(p + n, (uint32_t)imm);
+    return n + size;
 }
 
 /* The whole but its immediate, in the row's legacy form with another head. */
-static inline uint8_t *put_legacy_r(uint8_t *p, const X64Row *row, unsigned reg,
-                                    unsigned rm, uint32_t head,
-                                    unsigned head_length)
+static inline size_t put_legacy_r(uint8_t *p, const X64Row *row, unsigned reg,
+                                  unsigned rm, uint32_t head,
+                                  unsigned head_length)
 {
     unsigned rex = row->w | (reg >> 3) << 2 | rm >> 3;
     unsigned bytes = (row->reg8 & reg) | (row->rm8 & rm);
-    p = put_head(p, row, rex, rex | bytes, head, head_length);
-    return put_modrm(p, reg, rm);
+    size_t n = put_head(p, row, rex, rex | bytes, head, head_length);
+    return put_modrm(p, n, reg, rm);
 }
 
-static inline uint8_t *put_legacy_m(Assembler *a, uint8_t *p, const X64Row *row,
-                                    unsigned reg, Mem m, uint32_t head,
-                                    unsigned head_length, unsigned tail)
+static inline size_t put_legacy_m(Assembler *a, uint8_t *p, const X64Row *row,
+                                  unsigned reg, Mem m, uint32_t head,
+                                  unsigned head_length, unsigned tail)
 {
     unsigned rex =
         row->w | (reg >> 3) << 2 | (index_of(m) >> 3) << 1 | base_of(m) >> 3;
-    p = put_head(p, row, rex, rex | (row->reg8 & reg), head, head_length);
-    return put_mem(a, p, reg, m, tail);
+    size_t n =
+        put_head(p, row, rex, rex | (row->reg8 & reg), head, head_length);
+    return put_mem(a, p, n, reg, m, tail);
 }
 
-/* ---- two operands ---- */
-
-/* The whole but its immediate, in the form that the processor has. */
-static uint8_t *put_rvr(Assembler *a, const X64Row *row, unsigned reg,
-                        unsigned v, unsigned rm)
+/* The same in the form that the processor has. */
+static inline size_t put_rvr(const Assembler *a, uint8_t *p, const X64Row *row,
+                             unsigned reg, unsigned v, unsigned rm)
 {
-    uint8_t *p = asm_room(a);
     if (!x64_uses_vex(a, row))
         return put_legacy_r(p, row, reg, rm, row->head, row->head_length);
-    p = put_vex(p, row, reg, v, 0, rm & 8);
-    return put_modrm(p, reg, rm);
+    return put_modrm(p, put_vex(p, row, reg, v, 0, rm & 8), reg, rm);
 }
 
-static uint8_t *put_rvm(Assembler *a, const X64Row *row, unsigned reg,
-                        unsigned v, Mem m, unsigned tail)
+static inline size_t put_rvm(Assembler *a, uint8_t *p, const X64Row *row,
+                             unsigned reg, unsigned v, Mem m, unsigned tail)
 {
-    uint8_t *p = asm_room(a);
     if (!x64_uses_vex(a, row))
         return put_legacy_m(a, p, row, reg, m, row->head, row->head_length,
                             tail);
-    p = put_vex(p, row, reg, v, index_of(m) & 8, base_of(m) & 8);
-    return put_mem(a, p, reg, m, tail);
+    size_t n = put_vex(p, row, reg, v, index_of(m) & 8, base_of(m) & 8);
+    return put_mem(a, p, n, reg, m, tail);
 }
+
+/* ---- two operands ---- */
 
 /* Without VEX, 16 bytes at any address go through the scratch register;
  * true: they did. */
@@ -204,9 +203,10 @@ static bool load_unaligned(Assembler *a, const X64Row *row, Mem m)
 
 static void rr_sse(Assembler *a, const X64Row *row, Reg reg, Reg rm)
 {
-    a->at = row->form == FORM_VR
-                ? put_rvr(a, row, row->digit, reg, rm)
-                : put_rvr(a, row, reg, reg & row->v_in_register, rm);
+    uint8_t *p = asm_room(a);
+    a->at += row->form == FORM_VR
+                 ? put_rvr(a, p, row, row->digit, reg, rm)
+                 : put_rvr(a, p, row, reg, reg & row->v_in_register, rm);
 }
 
 void x64_rr(Assembler *a, X64Op op, Reg reg, Reg rm)
@@ -218,7 +218,7 @@ void x64_rr(Assembler *a, X64Op op, Reg reg, Reg rm)
         return;
     }
     uint8_t *p = asm_room(a);
-    a->at = put_legacy_r(p, row, reg, rm, row->head, row->head_length);
+    a->at += put_legacy_r(p, row, reg, rm, row->head, row->head_length);
 }
 
 static void rm_sse(Assembler *a, const X64Row *row, Reg reg, Mem m)
@@ -228,9 +228,10 @@ static void rm_sse(Assembler *a, const X64Row *row, Reg reg, Mem m)
         rr_sse(a, row, reg, a->scratch);
         return;
     }
-    a->at = row->form == FORM_VR
-                ? put_rvm(a, row, row->digit, reg, m, 0)
-                : put_rvm(a, row, reg, reg & row->v_in_memory, m, 0);
+    uint8_t *p = asm_room(a);
+    a->at += row->form == FORM_VR
+                 ? put_rvm(a, p, row, row->digit, reg, m, 0)
+                 : put_rvm(a, p, row, reg, reg & row->v_in_memory, m, 0);
 }
 
 void x64_rm(Assembler *a, X64Op op, Reg reg, Mem m)
@@ -242,7 +243,7 @@ void x64_rm(Assembler *a, X64Op op, Reg reg, Mem m)
         return;
     }
     uint8_t *p = asm_room(a);
-    a->at = put_legacy_m(a, p, row, reg, m, row->head, row->head_length, 0);
+    a->at += put_legacy_m(a, p, row, reg, m, row->head, row->head_length, 0);
 }
 
 /* ---- three operands, and immediates behind two ---- */
@@ -251,53 +252,63 @@ void x64_rvr(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm)
 {
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RR);
-    a->at = put_rvr(a, row, reg, v, rm);
+    uint8_t *p = asm_room(a);
+    a->at += put_rvr(a, p, row, reg, v, rm);
 }
 
 void x64_rvm(Assembler *a, X64Op op, Reg reg, Reg v, Mem m)
 {
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RR);
-    a->at = put_rvm(a, row, reg, v, m, 0);
+    uint8_t *p = asm_room(a);
+    a->at += put_rvm(a, p, row, reg, v, m, 0);
 }
 
 void x64_rvri(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm, uint8_t imm)
 {
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RRI);
-    a->at = put_imm(put_rvr(a, row, reg, v, rm), imm, 1);
+    uint8_t *p = asm_room(a);
+    a->at += put_imm(p, put_rvr(a, p, row, reg, v, rm), imm, 1);
 }
 
 void x64_rvmi(Assembler *a, X64Op op, Reg reg, Reg v, Mem m, uint8_t imm)
 {
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RRI);
-    a->at = put_imm(put_rvm(a, row, reg, v, m, 1), imm, 1);
+    uint8_t *p = asm_room(a);
+    a->at += put_imm(p, put_rvm(a, p, row, reg, v, m, 1), imm, 1);
 }
 
 void x64_rri(Assembler *a, X64Op op, Reg reg, Reg rm, int32_t imm)
 {
     const X64Row *row = x64_row(a, op);
+    uint8_t *p = asm_room(a);
     if (row->form == FORM_IMUL) {
-        uint8_t *p = asm_room(a);
         bool small = fits8(imm);
-        p = put_legacy_r(p, row, reg, rm, small ? 0x6b : 0x69, 1);
-        a->at = put_imm(p, imm, small ? 1 : 4);
+        size_t n = put_legacy_r(p, row, reg, rm, small ? 0x6b : 0x69, 1);
+        a->at += put_imm(p, n, imm, small ? 1 : 4);
         return;
     }
     assert(row->form == FORM_RRI);
-    uint8_t *p = put_rvr(a, row, reg, reg & row->v_in_register, rm);
-    a->at = put_imm(p, imm, 1);
+    size_t n = put_rvr(a, p, row, reg, reg & row->v_in_register, rm);
+    a->at += put_imm(p, n, imm, 1);
+}
+
+static void imul_rmi(Assembler *a, const X64Row *row, Reg reg, Mem m,
+                     int32_t imm)
+{
+    uint8_t *p = asm_room(a);
+    unsigned size = fits8(imm) ? 1 : 4, head = fits8(imm) ? 0x6b : 0x69;
+    size_t n = put_legacy_m(a, p, row, reg, m, head, 1, size);
+    a->at += put_imm(p, n, imm, size);
 }
 
 void x64_rmi(Assembler *a, X64Op op, Reg reg, Mem m, int32_t imm)
 {
     const X64Row *row = x64_row(a, op);
     if (row->form == FORM_IMUL) {
-        uint8_t *p = asm_room(a);
-        unsigned size = fits8(imm) ? 1 : 4;
-        p = put_legacy_m(a, p, row, reg, m, size == 1 ? 0x6b : 0x69, 1, size);
-        a->at = put_imm(p, imm, size);
+        imul_rmi(a, row, reg, m, imm);
         return;
     }
     assert(row->form == FORM_RRI);
@@ -306,8 +317,9 @@ void x64_rmi(Assembler *a, X64Op op, Reg reg, Mem m, int32_t imm)
         x64_rri(a, op, reg, a->scratch, imm);
         return;
     }
-    uint8_t *p = put_rvm(a, row, reg, reg & row->v_in_memory, m, 1);
-    a->at = put_imm(p, imm, 1);
+    uint8_t *p = asm_room(a);
+    size_t n = put_rvm(a, p, row, reg, reg & row->v_in_memory, m, 1);
+    a->at += put_imm(p, n, imm, 1);
 }
 
 /* ---- one operand and an immediate ---- */
@@ -318,41 +330,46 @@ typedef struct {
     uint8_t head_length, digit, size;
 } ImmForm;
 
-static ImmForm imm_form(const X64Row *row, int32_t imm)
+static inline ImmForm imm_form(const X64Row *row, int32_t imm)
 {
-    uint8_t size = row->imm_size, digit = row->digit;
+    uint8_t size = row->imm_size, digit = row->digit, one = size == 1;
     switch (row->form) {
-    case FORM_ALU:
-        if (size == 1)
-            return (ImmForm){0x80, 1, digit, 1};
-        if (fits8(imm))
-            return (ImmForm){0x83, 1, digit, 1};
-        return (ImmForm){0x81, 1, digit, size};
-    case FORM_MOV: return (ImmForm){size == 1 ? 0xc6 : 0xc7, 1, 0, size};
-    case FORM_TEST: return (ImmForm){size == 1 ? 0xf6 : 0xf7, 1, 0, size};
+    case FORM_ALU: {
+        uint8_t small = fits8(imm) & !one;
+        return (ImmForm){(0x81u - one) + 2u * small, 1, digit,
+                         small ? 1 : size};
+    }
+    case FORM_MOV: return (ImmForm){0xc7u - one, 1, 0, size};
+    case FORM_TEST: return (ImmForm){0xf7u - one, 1, 0, size};
     case FORM_BT: return (ImmForm){0xba0f, 2, digit, 1};
     case FORM_XI: return (ImmForm){row->head, 2, digit, 1};
     default:
         assert(row->form == FORM_SHIFT);
+        if (imm == 1)
+            return (ImmForm){0xd1, 1, digit, 0};
         return (ImmForm){0xc1, 1, digit, 1};
     }
 }
 
-static void put_digit_ri(Assembler *a, const X64Row *row, Reg rm, int32_t imm)
+static inline void put_digit_ri(Assembler *a, const X64Row *row, Reg rm,
+                                int32_t imm)
 {
     ImmForm f = imm_form(row, imm);
     uint8_t *p = asm_room(a);
     unsigned rex = row->w | rm >> 3;
-    p = put_head(p, row, rex, rex | (row->rm8 & rm), f.head, f.head_length);
-    a->at = put_imm(put_modrm(p, f.digit, rm), imm, f.size);
+    size_t n =
+        put_head(p, row, rex, rex | (row->rm8 & rm), f.head, f.head_length);
+    n = put_modrm(p, n, f.digit, rm);
+    a->at += put_imm(p, n, imm, f.size);
 }
 
 /* Without ModRM: in rax with an immediate that needs more than a byte. */
 static void put_rax_i(Assembler *a, const X64Row *row, uint32_t opcode,
                       int32_t imm)
 {
-    uint8_t *p = put_head(asm_room(a), row, row->w, row->w, opcode, 1);
-    a->at = put_imm(p, imm, row->imm_size);
+    uint8_t *p = asm_room(a);
+    size_t n = put_head(p, row, row->w, row->w, opcode, 1);
+    a->at += put_imm(p, n, imm, row->imm_size);
 }
 
 /* A byte is enough for the bits below the sign, with the same flags. */
@@ -366,23 +383,26 @@ static void test_ri(Assembler *a, const X64Row *row, Reg rm, int32_t imm)
         put_digit_ri(a, row, rm, imm);
 }
 
+static void alu_ri(Assembler *a, const X64Row *row, Reg rm, int32_t imm)
+{
+    uint32_t rax_opcode = 8u * row->digit + (row->imm_size == 1 ? 4 : 5);
+    if (rm == RAX && (row->imm_size == 1 || !fits8(imm)))
+        put_rax_i(a, row, rax_opcode, imm);
+    else
+        put_digit_ri(a, row, rm, imm);
+}
+
 void x64_ri(Assembler *a, X64Op op, Reg rm, int32_t imm)
 {
     const X64Row *row = x64_row(a, op);
     switch (row->form) {
+    case FORM_ALU: alu_ri(a, row, rm, imm); break;
+    case FORM_TEST: test_ri(a, row, rm, imm); break;
     case FORM_IMUL: x64_rri(a, op, rm, rm, imm); break;
     case FORM_XI: x64_sse_shift(a, op, rm, rm, (uint8_t)imm); break;
-    case FORM_TEST: test_ri(a, row, rm, imm); break;
     case FORM_MOV:
-        if (row->imm_size == 4)
+        if (row->imm_size == 4) {
             x64_mov_imm64(a, rm, row->w ? (uint64_t)imm : (uint32_t)imm);
-        else
-            put_digit_ri(a, row, rm, imm);
-        break;
-    case FORM_ALU:
-        if (rm == RAX && (row->imm_size == 1 || !fits8(imm))) {
-            put_rax_i(a, row, 8u * row->digit + (row->imm_size == 1 ? 4 : 5),
-                      imm);
             break;
         }
         put_digit_ri(a, row, rm, imm);
@@ -398,8 +418,9 @@ void x64_mi(Assembler *a, X64Op op, Mem m, int32_t imm)
     ImmForm f = imm_form(row, imm);
     uint8_t *p = asm_room(a);
     unsigned rex = row->w | (index_of(m) >> 3) << 1 | base_of(m) >> 3;
-    p = put_head(p, row, rex, rex, f.head, f.head_length);
-    a->at = put_imm(put_mem(a, p, f.digit, m, f.size), imm, f.size);
+    size_t n = put_head(p, row, rex, rex, f.head, f.head_length);
+    n = put_mem(a, p, n, f.digit, m, f.size);
+    a->at += put_imm(p, n, imm, f.size);
 }
 
 /* Without VEX the source is moved first. */
@@ -413,7 +434,8 @@ void x64_sse_shift(Assembler *a, X64Op op, Reg dst, Reg src, uint8_t imm)
         put_digit_ri(a, row, dst, imm);
         return;
     }
-    a->at = put_imm(put_rvr(a, row, row->digit, dst, src), imm, 1);
+    uint8_t *p = asm_room(a);
+    a->at += put_imm(p, put_rvr(a, p, row, row->digit, dst, src), imm, 1);
 }
 
 /* ---- one operand ---- */
@@ -424,12 +446,11 @@ void x64_r(Assembler *a, X64Op op, Reg rm)
     uint8_t *p = asm_room(a);
     if (row->form == FORM_PUSH) {
         uint8_t opcode = op == X64_PUSH ? 0x50 : 0x58;
-        p = put_head(p, row, rm >> 3, rm >> 3, opcode | (rm & 7), 1);
-        a->at = p;
+        a->at += put_head(p, row, rm >> 3, rm >> 3, opcode | (rm & 7), 1);
         return;
     }
     assert(row->form == FORM_R || row->form == FORM_SHIFT);
-    a->at = put_legacy_r(p, row, row->digit, rm, row->head, 1);
+    a->at += put_legacy_r(p, row, row->digit, rm, row->head, 1);
 }
 
 void x64_m(Assembler *a, X64Op op, Mem m)
@@ -438,7 +459,7 @@ void x64_m(Assembler *a, X64Op op, Mem m)
     assert(row->form == FORM_PUSH || row->form == FORM_R
            || row->form == FORM_SHIFT);
     uint8_t *p = asm_room(a);
-    a->at = put_legacy_m(a, p, row, row->digit, m, row->head, 1, 0);
+    a->at += put_legacy_m(a, p, row, row->digit, m, row->head, 1, 0);
 }
 
 /* ---- without a row ---- */
@@ -448,32 +469,37 @@ void x64_m(Assembler *a, X64Op op, Mem m)
 
 void x64_setcc(Assembler *a, Cond cc, Reg reg)
 {
-    a->at = put_legacy_r(asm_room(a), &x64_rows[X64_MOV8], 0, reg,
-                         CONDITION_HEAD(0x90, cc), 2);
+    uint8_t *p = asm_room(a);
+    a->at += put_legacy_r(p, &x64_rows[X64_MOV8], 0, reg,
+                          CONDITION_HEAD(0x90, cc), 2);
 }
 
 void x64_cmov32(Assembler *a, Cond cc, Reg dst, Reg src)
 {
-    a->at = put_legacy_r(asm_room(a), &x64_rows[X64_MOV32], dst, src,
-                         CONDITION_HEAD(0x40, cc), 2);
+    uint8_t *p = asm_room(a);
+    a->at += put_legacy_r(p, &x64_rows[X64_MOV32], dst, src,
+                          CONDITION_HEAD(0x40, cc), 2);
 }
 
 void x64_cmov64(Assembler *a, Cond cc, Reg dst, Reg src)
 {
-    a->at = put_legacy_r(asm_room(a), &x64_rows[X64_MOV64], dst, src,
-                         CONDITION_HEAD(0x40, cc), 2);
+    uint8_t *p = asm_room(a);
+    a->at += put_legacy_r(p, &x64_rows[X64_MOV64], dst, src,
+                          CONDITION_HEAD(0x40, cc), 2);
 }
 
 void x64_cmov32_m(Assembler *a, Cond cc, Reg dst, Mem src)
 {
-    a->at = put_legacy_m(a, asm_room(a), &x64_rows[X64_MOV32], dst, src,
-                         CONDITION_HEAD(0x40, cc), 2, 0);
+    uint8_t *p = asm_room(a);
+    a->at += put_legacy_m(a, p, &x64_rows[X64_MOV32], dst, src,
+                          CONDITION_HEAD(0x40, cc), 2, 0);
 }
 
 void x64_cmov64_m(Assembler *a, Cond cc, Reg dst, Mem src)
 {
-    a->at = put_legacy_m(a, asm_room(a), &x64_rows[X64_MOV64], dst, src,
-                         CONDITION_HEAD(0x40, cc), 2, 0);
+    uint8_t *p = asm_room(a);
+    a->at += put_legacy_m(a, p, &x64_rows[X64_MOV64], dst, src,
+                          CONDITION_HEAD(0x40, cc), 2, 0);
 }
 
 void x64_mov_imm64(Assembler *a, Reg reg, uint64_t imm)
