@@ -93,6 +93,7 @@ next:
     op = table[*pc++];
 dispatch:
     switch (op) {
+#include "interp/hand_control.h"
 #include "interp/hand.h"
 #include "interp/shape.h"
         /* clang-format off */

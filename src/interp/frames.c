@@ -1,5 +1,6 @@
 /* Walking guest frames: for exceptions and for tracebacks. */
 #include "interp/state.h"
+#include "runtime/unwind.h"
 #include "wasm/walk.h"
 
 /* Every pc here stands behind an instruction, so the byte before it tells
@@ -21,30 +22,6 @@ void frames_record(Store *s, uint64_t *fp, const uint8_t *pc)
         uint32_t at = walk_instruction_at(i->module, f, offset_of(i, pc));
         s->frames[s->n_frames++] = (Frame){i, f, at};
     }
-}
-
-static bool handler_takes(const Handler *h, uint32_t at, Instance *i,
-                          const Exn *exn)
-{
-    if (at < h->start || at >= h->end)
-        return false;
-    if (h->kind == HANDLER_CATCH || h->kind == HANDLER_CATCH_REF)
-        return i->tags[h->tag]->data == exn->tag;
-    return true;
-}
-
-static const Handler *find_handler(const Func *f, Instance *i, uint32_t at,
-                                   const Exn *exn)
-{
-    const Handler *end = f->handlers + f->n_handlers;
-    for (const Handler *h = f->handlers; h < end; h++) {
-        if (!handler_takes(h, at, i, exn))
-            continue;
-        if (h->kind != HANDLER_DELEGATE)
-            return h;
-        at = h->pc;
-    }
-    return NULL;
 }
 
 static void land(const Handler *h, const Exn *exn, uint64_t word, uint64_t *fp,
@@ -73,7 +50,7 @@ const Handler *frames_unwind(Store *s, uint64_t *fp, const uint8_t *pc)
         if (f->n_handlers == 0)
             continue;
         Instance *i = frame_instance(fp);
-        const Handler *h = find_handler(f, i, offset_of(i, pc), exn);
+        const Handler *h = handler_find(f, i, offset_of(i, pc), exn);
         if (h) {
             land(h, exn, word, fp, store_activation(s));
             s->pending_exn = 0;

@@ -216,4 +216,18 @@ RMW_ALL(u64, i64)
 ErrorCode interp_run(const uint8_t *pc, uint64_t *sp, uint64_t *fp,
                      const BranchEntry *stp, bool metered);
 
+/* What the handlers are written with; INSTANCE and TRAP are the dispatcher's. */
+#define PUSH(x)    (*sp++ = tos, tos = (x))
+#define DROP()     (tos = *--sp)
+#define SPILL()    (*sp = tos)
+#define FILL()     (tos = *sp)
+#define MODULE     (INSTANCE->module)
+#define THE_STORE  (INSTANCE->e.store)
+#define CHECK(code_expr)                                                       \
+    do {                                                                       \
+        ErrorCode code_ = (code_expr);                                         \
+        if (unlikely(code_ != ERR_OK))                                         \
+            TRAP(code_);                                                       \
+    } while (0)
+
 #endif

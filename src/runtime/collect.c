@@ -82,6 +82,17 @@ static void mark_roots(Collector *c)
         mark_word(c, s->recent[k], false);
 }
 
+/* Compiled code keeps references wherever it likes: in registers, which are
+ * put on the stack here, and in frames of its own and of C. */
+static __attribute__((noinline)) void mark_native_stack(Collector *c,
+                                                        const Thread *t)
+{
+    __builtin_unwind_init();
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0) - 256;
+    mark_range(c, (const uint64_t *)(here & ~(uintptr_t)7),
+                      (const uint64_t *)t->native_base);
+}
+
 /* The guest stack from its base: entries of other stores as well, which does
  * no harm.  false: where it ends is not known, see thread.h. */
 static bool mark_stack(Collector *c)
@@ -93,6 +104,8 @@ static bool mark_stack(Collector *c)
     if (!a)
         return false;
     mark_range(c, t->stack, a->sp + 1);
+    if (t->native_base)
+        mark_native_stack(c, t);
     return true;
 }
 

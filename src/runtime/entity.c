@@ -155,6 +155,8 @@ HostFunc *hostfunc_new(Store *s, const Type *params, uint32_t n_params,
     f->call = call;
     f->host = host;
     f->group = g;
+    if (engine_hooks.attach_host)
+        engine_hooks.attach_host(&f->ref);
     entity_ref(&f->e);
     return f;
 }

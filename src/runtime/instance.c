@@ -19,26 +19,38 @@ static uint32_t n_own_funcs(const Module *m)
     return m->n_funcs - m->n_imported_funcs;
 }
 
-size_t instance_size(const Module *m)
+InstanceLayout instance_layout(const Module *m)
 {
-    size_t pointers = (size_t)m->n_imported_funcs + m->n_memories + m->n_tables
-                      + m->n_globals + m->n_tags + m->n_elems;
-    return sizeof(Instance) + n_own_funcs(m) * sizeof(FuncRef)
-           + pointers * sizeof(void *) + m->n_datas + m->n_elems;
+    InstanceLayout l;
+    size_t at = sizeof(Instance), pointer = sizeof(void *);
+    l.imported_funcs = at, at += m->n_imported_funcs * pointer;
+    l.memories = at, at += m->n_memories * pointer;
+    l.tables = at, at += m->n_tables * pointer;
+    l.globals = at, at += m->n_globals * pointer;
+    l.tags = at, at += m->n_tags * pointer;
+    l.elem_items = at, at += m->n_elems * pointer;
+    l.own_funcs = at, at += n_own_funcs(m) * sizeof(FuncRef);
+    l.data_dropped = at, at += m->n_datas;
+    l.elem_dropped = at, at += m->n_elems;
+    l.size = at;
+    return l;
 }
+
+size_t instance_size(const Module *m) { return instance_layout(m).size; }
 
 static void lay_out(Instance *i, const Module *m)
 {
-    void **p = (void **)(i + 1);
-    i->imported_funcs = (FuncRef **)p, p += m->n_imported_funcs;
-    i->memories = (Memory **)p, p += m->n_memories;
-    i->tables = (Table **)p, p += m->n_tables;
-    i->globals = (Global **)p, p += m->n_globals;
-    i->tags = (Tag **)p, p += m->n_tags;
-    i->elem_items = (uint64_t **)p, p += m->n_elems;
-    i->own_funcs = (FuncRef *)p;
-    i->data_dropped = (uint8_t *)(i->own_funcs + n_own_funcs(m));
-    i->elem_dropped = i->data_dropped + m->n_datas;
+    InstanceLayout l = instance_layout(m);
+    char *p = (char *)i;
+    i->imported_funcs = (FuncRef **)(void *)(p + l.imported_funcs);
+    i->memories = (Memory **)(void *)(p + l.memories);
+    i->tables = (Table **)(void *)(p + l.tables);
+    i->globals = (Global **)(void *)(p + l.globals);
+    i->tags = (Tag **)(void *)(p + l.tags);
+    i->elem_items = (uint64_t **)(void *)(p + l.elem_items);
+    i->own_funcs = (FuncRef *)(void *)(p + l.own_funcs);
+    i->data_dropped = (uint8_t *)p + l.data_dropped;
+    i->elem_dropped = (uint8_t *)p + l.elem_dropped;
 }
 
 static Instance *make(Store *s, Module *m)
@@ -47,6 +59,7 @@ static Instance *make(Store *s, Module *m)
     if (!i)
         return NULL;
     i->module = module_ref(m);
+    i->bytes = m->bytes;
     i->memory0 = &memory_none;
     lay_out(i, m);
     entity_ref(&i->e);
@@ -59,6 +72,11 @@ FuncRef *instance_func_slow(Instance *i, uint32_t index)
     f->instance = i;
     f->type = i->module->func_types[index];
     f->owner = &i->e;
+    f->context = i;
+    if (i->code_table)
+        f->code = __atomic_load_n(
+            &i->code_table[index - i->module->n_imported_funcs],
+            __ATOMIC_ACQUIRE);
     f->func = module_func(i->module, index);
     return f;
 }
@@ -351,12 +369,18 @@ static bool run_start(Instance *i, Error *err)
     return code == ERR_OK || fail(i, code, err);
 }
 
+static bool attach(Instance *i, Error *err)
+{
+    return i->e.store->tier == TIER_INTERP || engine_hooks.attach(i, err);
+}
+
+/* Memories come first: code depends on their forms. */
 static bool initialise(Instance *i, Error *err)
 {
     i->e.store->error.code = ERR_OK;
     make_tags(i);
-    return make_globals(i, err) && make_tables(i, err) && make_memories(i, err)
-           && evaluate_elems(i, err) && run_elems(i, err) && run_datas(i, err)
+    return make_memories(i, err) && attach(i, err) && make_globals(i, err)
+           && make_tables(i, err) && evaluate_elems(i, err) && run_elems(i, err) && run_datas(i, err)
            && run_start(i, err);
 }
 

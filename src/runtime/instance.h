@@ -25,6 +25,12 @@ bool import_matches(const Module *m, uint32_t i, Extern x, char *why,
 Instance *instance_new(Store *s, Module *m, const Extern *imports, Error *err);
 Extern instance_export(Instance *i, uint32_t export_index);
 size_t instance_size(const Module *m); /* bytes of an instance of m */
+/* Where the arrays of an instance of m are: bytes from its start. */
+typedef struct {
+    size_t imported_funcs, memories, tables, globals, tags, elem_items,
+        own_funcs, data_dropped, elem_dropped, size;
+} InstanceLayout;
+InstanceLayout instance_layout(const Module *m);
 
 /* Function `index` of the instance's index space. */
 FuncRef *instance_func_slow(Instance *i, uint32_t index);
@@ -50,6 +56,10 @@ typedef struct {
     ErrorCode (*call)(FuncRef *f, uint64_t *slots);
     /* Evaluates a constant expression to slots (one or two). */
     ErrorCode (*constant)(Instance *i, const ConstExpr *e, uint64_t *slots);
+    /* Prepares an instance, whose memories are there, for compiled code. */
+    bool (*attach)(Instance *i, Error *err);
+    /* The code by which compiled code calls a host function; may be NULL. */
+    void (*attach_host)(FuncRef *f);
 } EngineHooks;
 extern EngineHooks engine_hooks;
 

@@ -100,7 +100,12 @@ struct FuncRef {
     const Func *func;   /* NULL: a host function */
     Instance *instance; /* of the callee; NULL of a host function */
     const TypeDef *type;
-    Entity *owner; /* the instance or HostFunc; also its index: */
+    Entity *owner; /* the instance or HostFunc */
+    /* What compiled code calls, with `context` in the register of instances;
+     * NULL in stores that only interpret. */
+    const void *code;
+    struct Instance *context;
+    const void *entry; /* what calls it from C; NULL: not looked up yet */
 };
 
 /* Returns ERR_OK or the code by which it fails; may set store->error. */
@@ -127,6 +132,10 @@ struct Instance {
     uint8_t *data_dropped; /* one byte each */
     uint8_t *elem_dropped;
     uint64_t **elem_items; /* evaluated, or NULL: see instance_elem */
+    /* Of compiled code: */
+    const uint8_t *bytes;        /* the module's */
+    const void *const *helpers;  /* baseline.h names them */
+    void **code_table;           /* by function defined here */
 };
 
 typedef struct {
@@ -140,6 +149,8 @@ typedef struct {
 } Frame;
 enum { FRAMES_KEPT = 64 };
 
+typedef enum { TIER_INTERP, TIER_BASELINE } Tier;
+
 typedef ErrorCode InterruptFn(void *env, Store *store);
 typedef void ReleaseFn(void *env, void *host);
 
@@ -148,6 +159,12 @@ struct Store {
      * and loop turn: the limit, or 0 after an interrupt. */
     _Atomic uintptr_t limit;
     uintptr_t stack_limit; /* the limit without interrupts */
+    /* The same of compiled code, which runs on the native stack: all ones
+     * after an interrupt. */
+    _Atomic uintptr_t native_limit;
+    uintptr_t native_stack_limit;
+    uint8_t tier;         /* Tier */
+    uint8_t native_cache; /* for tests: BaselineConfig.n_cache */
     uint64_t fuel;         /* instructions left, when metered */
     bool metered;
     _Atomic(Thread *) owner;  /* the thread inside, or NULL */

@@ -29,6 +29,8 @@ Store *store_new(const StoreLimits *limits)
     s->metered = s->fuel != UINT64_MAX;
     s->best_form = MEMORY_WIDE;
     atomic_store_explicit(&s->limit, 1, memory_order_relaxed);
+    atomic_store_explicit(&s->native_limit, UINTPTR_MAX - 1,
+                          memory_order_relaxed);
     s->refs = 1;
     os_mutex_init(&s->wait_lock);
     os_cond_init(&s->idle);

@@ -283,7 +283,9 @@ ErrorCode activation_check(Activation *a, const uint64_t *sp)
 
 void store_interrupt(Store *s)
 {
-    atomic_store_explicit(&store_target(s)->limit, 0, memory_order_relaxed);
+    s = store_target(s);
+    atomic_store_explicit(&s->limit, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->native_limit, UINTPTR_MAX, memory_order_relaxed);
 }
 
 ErrorCode store_poll(Store *s)

@@ -21,6 +21,8 @@ typedef struct Activation {
     uint64_t *fp;   /* innermost frame, or NULL */
     const uint8_t *pc;
     uint64_t serial;      /* equal to that of its entry record */
+    uintptr_t native_sp; /* where compiled code leaves to, */
+    uintptr_t native_fp; /* with this frame pointer */
     Store *outer_ticking; /* put back at exit if `ticks` */
     bool ticks;
 } Activation;
@@ -42,6 +44,8 @@ struct Thread {
     uintptr_t native_low;    /* end of the C stack, */
     uintptr_t native_margin; /* and what is left to the host there */
     Activation *top;
+    uintptr_t native_base; /* compiled code is on the native stack below it;
+                              0: none is */
     Entry *entry; /* innermost */
     uint64_t serial;
     _Atomic(Store *) ticking; /* store of a call that may run long, or NULL */

@@ -54,12 +54,16 @@ Module *module_ref(Module *m)
     return m;
 }
 
+void (*module_free_native)(void *native);
+
 void module_free(Module *m)
 {
     if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (uint32_t i = 0; i < m->n_groups; i++)
         type_group_release(m->groups[i]);
+    if (m->native)
+        module_free_native(m->native);
     names_free(atomic_load(&m->names));
     free(atomic_load(&m->types_by_id));
     arena_free(&m->arena);

@@ -251,6 +251,7 @@ typedef struct Module {
     _Atomic(uint64_t *)
         types_by_id;        /* id << 32 | index, at the first look-up */
     _Atomic(Names *) names; /* made at the first look-up: names.h */
+    void *native; /* compiled code, freed by module_free_native */
 } Module;
 
 static inline const Func *module_func(const Module *m, uint32_t index)
@@ -263,6 +264,7 @@ static inline const Func *module_func(const Module *m, uint32_t index)
 Module *module_new(const uint8_t *bytes, size_t len, Features features,
                    Error *err);
 Module *module_ref(Module *m);
+extern void (*module_free_native)(void *native);
 void module_free(Module *m);
 
 /* Calls `report` for every error there is: one for what cannot be decoded,

@@ -1,0 +1,59 @@
+/* baseline.h - the single-pass compiler: WebAssembly to x86-64.
+ *
+ * Compiles one valid function; the code is position-independent and refers to
+ * its surroundings through the instance in r14 only, so it serves every
+ * instance of the module whose memories have the same forms.  Cost: linear in
+ * the body's bytes.
+ */
+#ifndef CHI_BASELINE_BASELINE_H
+#define CHI_BASELINE_BASELINE_H
+
+#include "runtime/runtime.h"
+
+/* What the code depends on beside the module. */
+typedef struct {
+    uint8_t memory0; /* MemoryForm */
+    uint32_t cpu;    /* CPU_* */
+    uint8_t n_cache; /* registers for operands, 4 or more; 0: all */
+} BaselineConfig;
+
+/* Places in the code that need to be found again: return addresses, and
+ * instructions that access memory. */
+typedef struct {
+    uint32_t code;   /* offset in the code */
+    uint32_t offset; /* of the instruction, in the module; and POSITION_* */
+} Position;
+#define POSITION_ACCESS 0x80000000u
+
+typedef struct {
+    const uint8_t *bytes;
+    uint32_t size;
+    const Position *positions; /* by code offset, ascending */
+    uint32_t n_positions;
+    const uint32_t *landings; /* offset in the code, by handler */
+    int32_t operands;         /* from rbp down to the slot of operand 0 */
+    int32_t frame;            /* from rbp down to rsp */
+} BaselineCode;
+
+/* What compiled code calls, through instance->helpers. */
+enum {
+    HELPER_FAIL,   /* eax: ErrorCode; does not return */
+    HELPER_CHECK,  /* stack limit or interrupt; keeps every register */
+    HELPER_THROW,  /* edi: tag index, rsi: operands; does not return */
+    HELPER_RETHROW, /* rdi: exception word; does not return */
+    HELPER_GROW_STACK,
+    HELPER_MATCHES, /* edi, esi: type ids; eax: bool */
+    HELPER_REF_FUNC, /* rdi: instance, esi: index; rax: FuncRef */
+    HELPER_RESTORE, /* address of the code behind calls across instances */
+    HELPER_STEP /* + Op: interpreter's step */
+};
+
+typedef struct Compiler Compiler;
+Compiler *baseline_new(void); /* scratch, kept between functions */
+void baseline_free(Compiler *c);
+/* The code stands in c until the next call.  false: out of memory, or a limit
+ * of the compiler: the function is too large. */
+bool baseline_compile(Compiler *c, const Module *m, const Func *f,
+                      const BaselineConfig *config, BaselineCode *out);
+
+#endif

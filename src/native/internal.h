@@ -1,0 +1,54 @@
+/* internal.h - what the files of native/ share. */
+#ifndef CHI_NATIVE_INTERNAL_H
+#define CHI_NATIVE_INTERNAL_H
+
+#include "baseline/abi.h"
+#include "baseline/baseline.h"
+#include "native/native.h"
+#include "runtime/code_memory.h"
+#include "runtime/thread.h"
+
+typedef struct NativeModule NativeModule;
+
+/* What code_find gives for a span of code. */
+typedef struct {
+    const uint8_t *start;
+    uint32_t size;
+    const Func *func;     /* NULL: a stub */
+    NativeModule *module; /* of a function, or of lazy stubs */
+    const Position *positions;
+    uint32_t n_positions;
+    const uint32_t *landings;
+    int32_t operands, frame; /* as BaselineCode has them */
+} NativeCode;
+
+/* Where to go on after a failure. */
+typedef struct {
+    uintptr_t pc, fp, sp, result;
+} Landing;
+
+/* ---- stubs.c: made once for the process */
+typedef ErrorCode EntryStub(const void *code, Instance *context,
+                            uint64_t *slots, Activation *a);
+bool stubs_make(void);
+/* By signature; NULL: no room. */
+EntryStub *stub_entry(const FuncType *t);
+const void *stub_exit(const FuncType *t);
+extern const void *const *native_helpers;
+uintptr_t stub_leave(void); /* leaves the innermost entry with the result */
+uintptr_t stub_lazy(void);  /* what lazy stubs call */
+
+/* ---- run.c: called by stubs */
+ErrorCode native_host(FuncRef *f, uint64_t *slots);
+void native_fail(ErrorCode code, uintptr_t fp, uintptr_t pc, Instance *i,
+                 Landing *out);
+ErrorCode native_check(Instance *i, uintptr_t *stub_frame);
+ErrorCode native_throw(Instance *i, uint32_t tag, const uint64_t *slots);
+ErrorCode native_rethrow(Instance *i, uint64_t word);
+bool native_watch_faults(void);
+
+/* ---- module.c */
+const void *native_compile_lazily(Instance *i, uintptr_t behind_stub,
+                                  ErrorCode *failure);
+
+#endif

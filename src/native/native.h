@@ -1,0 +1,25 @@
+/* native.h - running compiled code.
+ *
+ * A store of tier TIER_BASELINE runs machine code.  Functions are compiled at
+ * their first call, once for all instances of a module whose memories have
+ * the same forms.  Compiled code runs on the native stack; stubs lead into it
+ * and out of it, one for each class of signatures.
+ */
+#ifndef CHI_NATIVE_NATIVE_H
+#define CHI_NATIVE_NATIVE_H
+
+#include "runtime/instance.h"
+
+/* Can this process run machine code?  Tried once.  false: *why says what is
+ * missing; then stores keep TIER_INTERP.  why may be NULL. */
+bool native_available(const char **why);
+
+/* For EngineHooks. */
+ErrorCode native_call(FuncRef *f, uint64_t *slots);
+bool native_attach(Instance *i, Error *err);
+void native_attach_host(FuncRef *f);
+
+/* Compiles every function of the instance's module now. */
+bool native_compile_all(Instance *i, Error *err);
+
+#endif
