@@ -259,6 +259,7 @@ CHI_API void chi_store_free(chi_store *s);
 CHI_API void chi_store_set_host(chi_store *s, void *env,
                                 chi_interrupt_fn *interrupt,
                                 chi_release_fn *release);
+CHI_API void *chi_store_host(const chi_store *s); /* that env */
 /* While calls that may run long are inside, the interrupt handler is called
  * about every `ns` nanoseconds; 0: never. */
 CHI_API void chi_store_set_tick(chi_store *s, uint64_t ns);
@@ -271,6 +272,9 @@ CHI_API chi_store *chi_store_target(chi_store *s);
 
 /* From any thread or a signal handler. */
 CHI_API void chi_store_interrupt(chi_store *s);
+/* For host functions that wait or work for long, every few milliseconds: runs
+ * the interrupt handler if it is due.  What is not CHI_OK they must return. */
+CHI_API chi_code chi_store_poll(chi_store *s);
 /* Is guest code of the store on some thread's stack? */
 CHI_API bool chi_store_is_running(const chi_store *s);
 /* Is it on this thread's stack? */
@@ -334,6 +338,10 @@ CHI_API chi_func *chi_func_new(chi_store *s, const chi_type *params,
 CHI_API chi_func *chi_func_for_import(chi_store *s, const chi_module *m,
                                       uint32_t i, chi_host_fn *fn, void *host,
                                       chi_error *err);
+/* The memory that the pointers given to a host function are into: that of the
+ * module that calls it, exported as "memory", or else its first.  NULL: it has
+ * none, or no guest calls.  Borrowed, for the duration of the call. */
+CHI_API chi_memory *chi_caller_memory(chi_store *s);
 CHI_API chi_functype chi_func_type(const chi_func *f);
 /* The module and index it was defined by; NULL of a host function, whose host
  * pointer is in *host then. */

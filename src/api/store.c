@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "interp/interp.h"
+#include "interp/state.h"
 
 void api_init(void)
 {
@@ -62,7 +63,14 @@ bool chi_store_merge(chi_store *a, chi_store *b, chi_error *err)
 
 chi_store *chi_store_target(chi_store *s) { return (chi_store *)store_of(s); }
 
+void *chi_store_host(const chi_store *s) { return store_of(s)->host_env; }
+
 void chi_store_interrupt(chi_store *s) { store_interrupt(store_of(s)); }
+
+chi_code chi_store_poll(chi_store *s)
+{
+    return (chi_code)store_poll(store_of(s));
+}
 
 bool chi_store_is_running(const chi_store *s)
 {
@@ -237,6 +245,32 @@ chi_instance *chi_func_instance(const chi_func *f)
 }
 
 uint32_t chi_func_index(const chi_func *f) { return funcref_index(func_of(f)); }
+
+static Memory *memory_named(const Instance *i, const char *name)
+{
+    const Module *m = i->module;
+    for (uint32_t k = 0; k < m->n_exports; k++) {
+        const Export *e = &m->exports[k];
+        if (e->kind == EXTERN_MEMORY && e->name.len == strlen(name)
+            && !memcmp(e->name.bytes, name, e->name.len))
+            return i->memories[e->index];
+    }
+    return i->memories[0];
+}
+
+chi_memory *chi_caller_memory(chi_store *s)
+{
+    const Thread *t = thread_current();
+    const Activation *a = t ? thread_top(t) : NULL;
+    if (!a || a->store != store_of(s) || !a->fp)
+        return NULL;
+    const Instance *i = frame_instance(a->fp);
+    if (i->module->n_memories == 0)
+        return NULL;
+    return (chi_memory *)(i->module->n_memories == 1
+                              ? i->memories[0]
+                              : memory_named(i, "memory"));
+}
 
 void *chi_func_host(const chi_func *f)
 {

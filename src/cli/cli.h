@@ -1,15 +1,23 @@
 /* cli.h - what the commands of `chiasm` share.
  *
- * Exit status: 0 done, 1 the input is at fault, 2 usage, 134 a trap.  Errors
- * go to stderr, one a line: "file:offset|line:col: error: message".
+ * Exit status: 0 done, 1 the input is at fault, 2 usage, 134 a trap, 124 the
+ * time of --timeout is over, and a program's own.  Errors go to stderr, one a
+ * line: "file:offset|line:col: error: message".
  */
 #ifndef CHI_CLI_CLI_H
 #define CHI_CLI_CLI_H
 
 #include "chiasm.h"
 #include "chiasm_tools.h"
+#include "chiasm_wasi.h"
 
-enum { EXIT_DONE = 0, EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_TRAP = 134 };
+enum {
+    EXIT_DONE = 0,
+    EXIT_INPUT = 1,
+    EXIT_USAGE = 2,
+    EXIT_TIMEOUT = 124, /* as timeout(1) */
+    EXIT_TRAP = 134     /* as a program that aborts */
+};
 
 typedef struct {
     const char *name;

@@ -5,8 +5,11 @@
 #include "cli/cli.h"
 
 static const Command commands[] = {
-    {"run", "[--invoke NAME] [--fuel N] [--max-memory BYTES] FILE [ARGS...]",
-     "run a module's exported function", command_run},
+    {"run",
+     "[--dir HOST[::GUEST]] [--env NAME=VALUE] [--timeout SECONDS] [--fuel N] "
+     "[--max-memory BYTES] [--preload NAME=FILE] [--invoke NAME] FILE "
+     "[ARGS...]",
+     "run a WASI program, or an exported function", command_run},
     {"validate", "FILE...", "report every error", command_validate},
     {"show", "[--sections|--sizes|--bytes] FILE",
      "what a module wants and gives", command_show},

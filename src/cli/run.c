@@ -1,18 +1,28 @@
-/* run: calls an exported function, with arguments by its type. */
+/* run: a WASI program with its arguments, or an exported function with
+ * arguments by its type. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <time.h>
+
 #include "cli/cli.h"
+
+enum { PRELOADS_MAX = 16, GRANTS_MAX = 64 };
 
 typedef struct {
     const char *invoke;
     chi_limits limits;
     struct {
         const char *name, *file;
-    } preload[16];
+    } preload[PRELOADS_MAX];
     int n_preload;
+    chi_wasi_dir dirs[GRANTS_MAX];
+    size_t n_dirs;
+    const char *env[GRANTS_MAX];
+    size_t n_env;
+    uint64_t timeout_ns; /* 0: none */
 } RunOptions;
 
 static bool read_number(const char *text, uint64_t *out)
@@ -22,6 +32,75 @@ static bool read_number(const char *text, uint64_t *out)
     unsigned long long n = strtoull(text, &end, 0);
     *out = n;
     return *text && *text != '-' && !*end && !errno;
+}
+
+static bool read_seconds(const char *text, uint64_t *out_ns)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    if (!*text || *end || !(seconds > 0 && seconds < 1e9))
+        return false;
+    *out_ns = (uint64_t)(seconds * 1e9) + 1;
+    return true;
+}
+
+static bool read_tier(const char *v)
+{
+    return !strcmp(v, "auto") || !strcmp(v, "interp");
+}
+
+static bool add_preload(RunOptions *o, char *v)
+{
+    char *equals = strchr(v, '=');
+    if (!equals || o->n_preload == PRELOADS_MAX)
+        return false;
+    *equals = 0;
+    o->preload[o->n_preload].name = v;
+    o->preload[o->n_preload++].file = equals + 1;
+    return true;
+}
+
+/* HOST::GUEST, or HOST alone: the guest knows it by the same path. */
+static bool add_dir(RunOptions *o, char *v)
+{
+    if (!*v || o->n_dirs == GRANTS_MAX)
+        return false;
+    char *colons = strstr(v, "::");
+    if (colons)
+        *colons = 0;
+    o->dirs[o->n_dirs++] =
+        (chi_wasi_dir){.host = v, .guest = colons ? colons + 2 : v};
+    return true;
+}
+
+static bool add_env(RunOptions *o, const char *v)
+{
+    if (!strchr(v, '=') || o->n_env == GRANTS_MAX)
+        return false;
+    o->env[o->n_env++] = v;
+    return true;
+}
+
+/* An option with a value: what is wrong with it, or NULL; unknown: "". */
+static const char *take_option(RunOptions *o, const char *name, char *v)
+{
+    if (!strcmp(name, "--invoke"))
+        return (o->invoke = v), NULL;
+    if (!strcmp(name, "--fuel"))
+        return read_number(v, &o->limits.fuel) ? NULL : "wants a number";
+    if (!strcmp(name, "--max-memory"))
+        return read_number(v, &o->limits.memory) ? NULL : "wants a number";
+    if (!strcmp(name, "--timeout"))
+        return read_seconds(v, &o->timeout_ns) ? NULL : "wants seconds";
+    if (!strcmp(name, "--tier"))
+        return read_tier(v) ? NULL : "other than auto, interp: not built yet";
+    if (!strcmp(name, "--preload"))
+        return add_preload(o, v) ? NULL : "wants NAME=FILE, 16 at most";
+    if (!strcmp(name, "--dir"))
+        return add_dir(o, v) ? NULL : "wants HOST[::GUEST], 64 at most";
+    if (!strcmp(name, "--env"))
+        return add_env(o, v) ? NULL : "wants NAME=VALUE, 64 at most";
+    return strcmp(name, "--profile") ? "" : "is not built yet";
 }
 
 static int read_options(int argc, char **argv, int *i, RunOptions *o)
@@ -35,34 +114,13 @@ static int read_options(int argc, char **argv, int *i, RunOptions *o)
                 return status;
             continue;
         }
-        const char *v = cli_value(argc, argv, i, value);
+        char *v = (char *)(uintptr_t)cli_value(argc, argv, i, value);
         if (!v)
             return cli_usage(argv[0], "%s wants a value", name);
-        if (!strcmp(name, "--invoke")) {
-            o->invoke = v;
-        } else if (!strcmp(name, "--fuel")) {
-            if (!read_number(v, &o->limits.fuel))
-                return cli_usage(argv[0], "--fuel: not a number: %s", v);
-        } else if (!strcmp(name, "--max-memory")) {
-            if (!read_number(v, &o->limits.memory))
-                return cli_usage(argv[0], "--max-memory: not a number: %s", v);
-        } else if (!strcmp(name, "--tier")) {
-            if (strcmp(v, "auto") && strcmp(v, "interp"))
-                return cli_usage(argv[0], "--tier %s: not built yet", v);
-        } else if (!strcmp(name, "--preload")) {
-            char *equals = strchr(v, '=');
-            if (!equals || o->n_preload == 16)
-                return cli_usage(argv[0], "--preload wants NAME=FILE");
-            *equals = 0;
-            o->preload[o->n_preload].name = v;
-            o->preload[o->n_preload++].file = equals + 1;
-        } else if (!strcmp(name, "--dir") || !strcmp(name, "--env")
-                   || !strcmp(name, "--timeout")
-                   || !strcmp(name, "--profile")) {
-            return cli_usage(argv[0], "%s: not built yet", name);
-        } else {
-            return cli_usage(argv[0], "unknown option %s", name);
-        }
+        const char *wrong = take_option(o, name, v);
+        if (wrong)
+            return *wrong ? cli_usage(argv[0], "%s %s", name, wrong)
+                          : cli_usage(argv[0], "unknown option %s", name);
     }
     return *i < argc ? EXIT_DONE : cli_usage(argv[0], "a file is wanted");
 }
@@ -136,14 +194,58 @@ static int status_of(chi_code code)
                                                            : EXIT_INPUT;
 }
 
+/* One run: a store, what is instantiated in it, the process that it is. */
 typedef struct {
+    const RunOptions *options;
     chi_store *store;
     struct {
         const char *name;
         chi_instance *instance;
-    } known[16];
+    } known[PRELOADS_MAX];
     int n;
-} Linker;
+    chi_wasi *wasi;
+    uint64_t deadline_ns;
+    bool timed_out;
+} Run;
+
+/* The status after a call that failed, unless it is the program's own. */
+static int fail(const Run *r, const CliFile *f, const chi_error *err)
+{
+    uint32_t status;
+    if (err->code == CHI_HOST && chi_wasi_exited(r->wasi, &status))
+        return (int)(status & 0xff);
+    if (r->timed_out) {
+        fprintf(stderr, "%s: error: timed out\n", f->name);
+        return EXIT_TIMEOUT;
+    }
+    print_failure(f, r->store, err);
+    return status_of(err->code);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static chi_code interrupt(void *env, chi_store *s)
+{
+    (void)s;
+    Run *r = env;
+    r->timed_out = now_ns() >= r->deadline_ns;
+    return r->timed_out ? CHI_INTERRUPTED : CHI_OK;
+}
+
+static void limit_time(Run *r, uint64_t timeout_ns)
+{
+    enum { TICK_NS = 5000000 };
+    r->deadline_ns = now_ns() + timeout_ns;
+    chi_store_set_host(r->store, r, interrupt, NULL);
+    chi_store_set_tick(r->store, TICK_NS);
+}
+
+/* ---- linking */
 
 static bool find_export(chi_instance *in, const char *name, size_t len,
                         chi_extern *out)
@@ -160,59 +262,121 @@ static bool find_export(chi_instance *in, const char *name, size_t len,
     return false;
 }
 
-/* Resolves the imports from what is preloaded; says all that is missing. */
-static bool resolve(const Linker *l, const CliFile *f, chi_module *m,
-                    chi_extern *imports)
+static bool find_func(chi_instance *in, const char *name, chi_extern *out)
 {
-    bool ok = true;
-    for (uint32_t k = 0; k < chi_module_n_imports(m); k++) {
-        chi_import i;
-        chi_module_import(m, k, &i);
-        bool found = false;
-        for (int j = 0; j < l->n && !found; j++)
-            found = strlen(l->known[j].name) == i.module_len
-                    && !memcmp(l->known[j].name, i.module, i.module_len)
-                    && find_export(l->known[j].instance, i.name, i.name_len,
-                                   &imports[k]);
-        if (found)
-            continue;
-        char type[200];
-        chi_externtype_print(&i.type, m, type, sizeof type);
-        fprintf(stderr, "%s: error: import \"%.*s\" \"%.*s\" %s is missing\n",
-                f->name, (int)i.module_len, i.module, (int)i.name_len, i.name,
-                type);
-        ok = false;
-    }
-    return ok;
+    return find_export(in, name, strlen(name), out) && out->kind == CHI_FUNC;
 }
 
-static chi_instance *instantiate(Linker *l, const CliFile *f, int *status)
+static bool find_preloaded(const Run *r, const chi_import *i, chi_extern *out)
 {
+    for (int j = 0; j < r->n; j++)
+        if (strlen(r->known[j].name) == i->module_len
+            && !memcmp(r->known[j].name, i->module, i->module_len)
+            && find_export(r->known[j].instance, i->name, i->name_len, out))
+            return true;
+    return false;
+}
+
+/* Resolves import k; says what is wrong.  *owned: to be given back. */
+static bool resolve_one(const Run *r, const CliFile *f, chi_module *m,
+                        uint32_t k, chi_extern *out, bool *owned)
+{
+    chi_import i;
+    char type[200];
+    chi_error err = {0};
+    chi_module_import(m, k, &i);
+    *owned = false;
+    if (find_preloaded(r, &i, out))
+        return true;
+    if (chi_wasi_is_module(i.module, i.module_len)) {
+        out->kind = CHI_FUNC;
+        out->func = chi_wasi_import(r->wasi, r->store, m, k, &err);
+        *owned = out->func;
+        if (!*owned)
+            fprintf(stderr, "%s: error: %s\n", f->name, err.message);
+        return *owned;
+    }
+    chi_externtype_print(&i.type, m, type, sizeof type);
+    fprintf(stderr, "%s: error: import \"%.*s\" \"%.*s\" %s is missing\n",
+            f->name, (int)i.module_len, i.module, (int)i.name_len, i.name,
+            type);
+    return false;
+}
+
+/* Instantiates with imports from what is preloaded, and WASI's. */
+static chi_instance *link_module(Run *r, const CliFile *f, chi_module *m,
+                                 int *status)
+{
+    uint32_t n = chi_module_n_imports(m);
+    chi_extern *imports = calloc((size_t)n + 1, sizeof *imports);
+    bool *owned = calloc((size_t)n + 1, sizeof *owned);
+    bool ok = imports && owned;
+    chi_instance *in = NULL;
+    chi_error err = {0};
+    for (uint32_t k = 0; imports && owned && k < n; k++)
+        ok &= resolve_one(r, f, m, k, &imports[k], &owned[k]);
+    *status = EXIT_INPUT;
+    if (ok && !(in = chi_instance_new(r->store, m, imports, &err)))
+        *status = fail(r, f, &err);
+    for (uint32_t k = 0; imports && owned && k < n; k++)
+        if (owned[k])
+            chi_extern_free(imports[k]);
+    free(imports);
+    free(owned);
+    return in;
+}
+
+/* With the call of _initialize that a library of WASI's expects. */
+static chi_instance *instantiate(Run *r, const CliFile *f, int *status)
+{
+    chi_extern x;
+    chi_error err = {0};
     *status = EXIT_INPUT;
     chi_module *m = cli_load(f);
-    if (!m)
-        return NULL;
-    chi_extern *imports =
-        calloc((size_t)chi_module_n_imports(m) + 1, sizeof *imports);
-    chi_instance *i = NULL;
-    chi_error err = {0};
-    if (imports && resolve(l, f, m, imports)) {
-        i = chi_instance_new(l->store, m, imports, &err);
-        if (!i) {
-            print_failure(f, l->store, &err);
-            *status = status_of(err.code);
-        }
-    }
-    free(imports);
+    chi_instance *in = m ? link_module(r, f, m, status) : NULL;
     chi_module_free(m);
-    return i;
+    if (in && find_func(in, "_initialize", &x)
+        && chi_func_type(x.func).n_params == 0
+        && chi_call(x.func, (uint64_t[]){0, 0}, &err) != CHI_OK) {
+        *status = fail(r, f, &err);
+        chi_instance_free(in);
+        in = NULL;
+    }
+    return in;
 }
 
-static int invoke(const CliFile *f, chi_instance *in, const char *name,
+/* ---- running */
+
+static int read_arguments(const char *name, const chi_functype *t, char **args,
+                          uint64_t *slots)
+{
+    for (uint32_t k = 0; k < t->n_params; k++) {
+        if (!read_argument(args[k], t->types[k], slots)) {
+            char type[100];
+            chi_type_print(t->types[k], NULL, type, sizeof type);
+            return cli_usage("run", "argument %u of %s is an %s: \"%s\"", k + 1,
+                             name, type, args[k]);
+        }
+        slots += t->types[k] == CHI_V128 ? 2 : 1;
+    }
+    return EXIT_DONE;
+}
+
+static void print_results(const chi_functype *t, const uint64_t *slots)
+{
+    for (uint32_t k = 0; k < t->n_results; k++) {
+        chi_type type = t->types[t->n_params + k];
+        print_result(type, slots);
+        slots += type == CHI_V128 ? 2 : 1;
+    }
+}
+
+static int invoke(Run *r, const CliFile *f, chi_instance *in, const char *name,
                   char **args, int n_args)
 {
     chi_extern x;
-    if (!find_export(in, name, strlen(name), &x) || x.kind != CHI_FUNC) {
+    chi_error err = {0};
+    if (!find_func(in, name, &x)) {
         fprintf(stderr, "%s: error: no exported function \"%s\"\n", f->name,
                 name);
         return EXIT_INPUT;
@@ -223,29 +387,88 @@ static int invoke(const CliFile *f, chi_instance *in, const char *name,
                          t.n_params, n_args);
     uint32_t n =
         t.param_slots > t.result_slots ? t.param_slots : t.result_slots;
-    uint64_t *slots = calloc((size_t)n + 2, sizeof *slots), *at = slots;
-    int status = slots ? EXIT_DONE : EXIT_INPUT;
-    for (int k = 0; k < n_args && !status; k++) {
-        if (!read_argument(args[k], t.types[k], at)) {
-            char type[100];
-            chi_type_print(t.types[k], NULL, type, sizeof type);
-            status = cli_usage("run", "argument %d of %s is an %s: \"%s\"",
-                               k + 1, name, type, args[k]);
-        }
-        at += t.types[k] == CHI_V128 ? 2 : 1;
-    }
-    chi_error err = {0};
-    if (!status && chi_call(x.func, slots, &err) != CHI_OK) {
-        print_failure(f, chi_instance_store(in), &err);
-        status = status_of(err.code);
-    } else if (!status) {
-        at = slots;
-        for (uint32_t k = 0; k < t.n_results; k++) {
-            print_result(t.types[t.n_params + k], at);
-            at += t.types[t.n_params + k] == CHI_V128 ? 2 : 1;
-        }
-    }
+    uint64_t *slots = calloc((size_t)n + 2, sizeof *slots);
+    int status = slots ? read_arguments(name, &t, args, slots) : EXIT_INPUT;
+    if (!status && chi_call(x.func, slots, &err) != CHI_OK)
+        status = fail(r, f, &err);
+    else if (!status)
+        print_results(&t, slots);
     free(slots);
+    return status;
+}
+
+/* A program; a library does what it does when it is initialised. */
+static int run_program(Run *r, const CliFile *f, chi_instance *in)
+{
+    chi_extern x;
+    if (!find_func(in, "_start", &x) && find_func(in, "_initialize", &x))
+        return EXIT_DONE;
+    return invoke(r, f, in, "_start", NULL, 0);
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* args: the file's name, then the program's own, unless --invoke takes them. */
+static chi_wasi *new_wasi(const RunOptions *o, char **args, int n_args)
+{
+    chi_error err = {0};
+    const char **all = calloc((size_t)n_args + 1, sizeof *all);
+    if (!all)
+        return NULL;
+    for (int k = 0; k < n_args; k++)
+        all[k] = args[k];
+    all[0] = base_name(args[0]);
+    chi_wasi_options w = {.args = all,
+                          .n_args = o->invoke ? 1 : (size_t)n_args,
+                          .env = o->env,
+                          .n_env = o->n_env,
+                          .dirs = o->dirs,
+                          .n_dirs = o->n_dirs};
+    for (int k = 0; k < 3; k++)
+        w.streams[k] = (chi_wasi_stream){.kind = CHI_WASI_FD, .fd = k};
+    chi_wasi *wasi = chi_wasi_new(&w, &err);
+    if (!wasi)
+        fprintf(stderr, "chiasm run: %s\n", err.message);
+    free(all);
+    return wasi;
+}
+
+static int preload(Run *r)
+{
+    for (int k = 0; k < r->options->n_preload; k++) {
+        CliFile f = {0};
+        int status = EXIT_INPUT;
+        if (!cli_read(r->options->preload[k].file, &f))
+            return status;
+        r->known[r->n].name = r->options->preload[k].name;
+        r->known[r->n].instance = instantiate(r, &f, &status);
+        cli_free(&f);
+        if (!r->known[r->n].instance)
+            return status;
+        r->n++;
+    }
+    return EXIT_DONE;
+}
+
+static int run_file(Run *r, char **args, int n_args)
+{
+    CliFile f = {0};
+    const char *name = r->options->invoke;
+    int status = preload(r);
+    if (status)
+        return status;
+    if (!cli_read(args[0], &f))
+        return EXIT_INPUT;
+    chi_instance *in = instantiate(r, &f, &status);
+    if (in)
+        status = name ? invoke(r, &f, in, name, args + 1, n_args - 1)
+                      : run_program(r, &f, in);
+    chi_instance_free(in);
+    cli_free(&f);
     return status;
 }
 
@@ -255,32 +478,16 @@ int command_run(int argc, char **argv)
     int i, status = read_options(argc, argv, &i, &o);
     if (status)
         return status;
-    Linker l = {.store = chi_store_new(&o.limits)};
-    CliFile f = {0};
-    chi_instance *in = NULL;
-    for (int k = 0; k < o.n_preload && !status; k++) {
-        status = EXIT_INPUT;
-        if (!cli_read(o.preload[k].file, &f))
-            break;
-        l.known[l.n].name = o.preload[k].name;
-        l.known[l.n].instance = instantiate(&l, &f, &status);
-        cli_free(&f);
-        if (!l.known[l.n].instance)
-            break;
-        l.n++;
-        status = EXIT_DONE;
-    }
-    if (!status && !cli_read(argv[i], &f))
-        status = EXIT_INPUT;
-    if (!status)
-        in = instantiate(&l, &f, &status);
-    if (in)
-        status = invoke(&f, in, o.invoke ? o.invoke : "_start", argv + i + 1,
-                        argc - i - 1);
-    chi_instance_free(in);
-    while (l.n > 0)
-        chi_instance_free(l.known[--l.n].instance);
-    cli_free(&f);
-    chi_store_free(l.store);
+    Run r = {.options = &o, .wasi = new_wasi(&o, argv + i, argc - i)};
+    if (!r.wasi)
+        return EXIT_USAGE;
+    r.store = chi_store_new(&o.limits);
+    if (o.timeout_ns)
+        limit_time(&r, o.timeout_ns);
+    status = run_file(&r, argv + i, argc - i);
+    while (r.n > 0)
+        chi_instance_free(r.known[--r.n].instance);
+    chi_store_free(r.store);
+    chi_wasi_free(r.wasi);
     return status;
 }

@@ -12,6 +12,8 @@
 
 /* ---- pages.  Addresses and sizes are multiples of os_page_size(). ---- */
 size_t os_page_size(void);
+/* Bytes of address space that this process may have at most, in all. */
+uint64_t os_address_space(void);
 /* Address space without memory; NULL if refused (ulimit -v, containers). */
 void *os_pages_reserve(size_t size);
 /* The same at a multiple of align, a power of two. */
@@ -29,12 +31,13 @@ void *os_pages_move(void *p, size_t old_size, size_t committed,
                     size_t new_size);
 
 /* ---- code ---- */
+enum { OS_WHY = 96 }; /* bytes of a `why`, which says what was refused */
 /* Replaces pages of a reservation by new ones that can be executed there and
  * written at the address returned (but not in a child of fork).  NULL: the
- * system refuses, *why says what, and nothing has changed. */
-void *os_code_map(void *exec, size_t size, const char **why);
+ * system refuses, and the pages are unreadable as before. */
+void *os_code_map(void *exec, size_t size, char *why);
 /* Makes committed pages executable, and no longer writable. */
-bool os_code_protect(void *p, size_t size, const char **why);
+bool os_code_protect(void *p, size_t size, char *why);
 /* After code was written, before it runs. */
 void os_code_flush(const void *exec, size_t size);
 
@@ -63,7 +66,7 @@ void os_faults_ignore(void);
 /* ---- locks and waiting ---- */
 typedef struct {
     _Alignas(16) unsigned char bytes[64];
-} OsMutex;
+} OsMutex; /* one in static storage is initialised */
 typedef struct {
     _Alignas(16) unsigned char bytes[64];
 } OsCond;
@@ -99,6 +102,9 @@ void os_thread_set(void *value);
 /* Handlers around fork; registered once for the process. */
 void os_on_fork(void (*prepare)(void), void (*parent)(void),
                 void (*child)(void));
+/* Registers, once, what runs when the process exits (or this library is
+ * unloaded). */
+void os_on_exit(void (*f)(void));
 /* The lowest usable address of this thread's native stack (cached by the
  * caller; the first query on the main thread parses a file). */
 uintptr_t os_stack_low(void);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE };
@@ -17,6 +18,25 @@ size_t os_page_size(void)
     if (!size)
         cached = size = (size_t)sysconf(_SC_PAGESIZE);
     return size;
+}
+
+/* The stack is near the top. */
+static uint64_t machine_address_space(void)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uint64_t space = (uint64_t)1 << 31;
+    while (space <= here)
+        space *= 2;
+    return space;
+}
+
+uint64_t os_address_space(void)
+{
+    uint64_t space = machine_address_space();
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur > space)
+        return space;
+    return limit.rlim_cur;
 }
 
 void *os_pages_reserve(size_t size)

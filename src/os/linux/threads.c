@@ -98,6 +98,8 @@ void os_on_fork(void (*prepare)(void), void (*parent)(void),
     pthread_atfork(prepare, parent, child);
 }
 
+void os_on_exit(void (*f)(void)) { atexit(f); }
+
 uintptr_t os_stack_low(void)
 {
     pthread_attr_t attributes;
