@@ -22,6 +22,10 @@
 
 /* Sets the engine's hooks, once. */
 void api_init(void);
+/* Calls f by the tier of its store. */
+ErrorCode api_call(FuncRef *f, uint64_t *slots);
+/* A store of the tier that the environment asks for. */
+Store *api_store(const StoreLimits *limits);
 
 /* Copies a failure out; gives its code.  err may be NULL. */
 chi_code api_error(chi_error *err, const Error *from);

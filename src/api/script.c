@@ -388,7 +388,7 @@ static Outcome invoke(Runner *r, const ScriptAction *a, FuncRef *f)
     for (uint32_t k = 0; k < a->n_args; at += type_slots(t->types[k++]))
         if (!put_argument(r, &a->args[k], at))
             return (Outcome){.code = ERR_HEAP_LIMIT, .found = true};
-    return (Outcome){.code = interp_call(f, r->slots),
+    return (Outcome){.code = api_call(f, r->slots),
                      .found = true,
                      .types = t->types + t->n_params,
                      .n = t->n_results,
@@ -605,7 +605,7 @@ static bool runner_open(Runner *r)
 {
     StoreLimits limits = store_limits_default();
     Error err = {0};
-    r->store = store_new(&limits);
+    r->store = api_store(&limits);
     if (r->store && make_spectest(r, &err))
         return true;
     fail(r, "spectest: %s", err.message);

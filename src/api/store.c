@@ -1,14 +1,43 @@
 /* Stores, entities and calls at the public border. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "api/api.h"
 #include "interp/interp.h"
+#include "native/native.h"
 #include "interp/state.h"
+
+ErrorCode api_call(FuncRef *f, uint64_t *slots)
+{
+    if (f->func && f->owner->store->tier == TIER_BASELINE)
+        return native_call(f, slots);
+    return interp_call(f, slots);
+}
 
 void api_init(void)
 {
-    engine_hooks.call = interp_call;
+    engine_hooks.call = api_call;
     engine_hooks.constant = interp_constant;
+    engine_hooks.attach = native_attach;
+    engine_hooks.attach_host = native_attach_host;
+}
+
+/* What the environment asks for: CHIASM_TIER. */
+static Tier default_tier(void)
+{
+    const char *tier = getenv("CHIASM_TIER");
+    if (!tier || strcmp(tier, "baseline") || !native_available(NULL))
+        return TIER_INTERP;
+    return TIER_BASELINE;
+}
+
+Store *api_store(const StoreLimits *limits)
+{
+    Store *s = store_new(limits);
+    if (s && !s->metered)
+        s->tier = (uint8_t)default_tier();
+    return s;
 }
 
 chi_limits chi_limits_default(void)
@@ -24,7 +53,7 @@ chi_store *chi_store_new(const chi_limits *limits)
     if (limits)
         l = (StoreLimits){limits->memory, limits->table, limits->heap,
                           limits->stack, limits->fuel};
-    return (chi_store *)store_new(&l);
+    return (chi_store *)api_store(&l);
 }
 
 chi_store *chi_store_ref(chi_store *s)
@@ -285,7 +314,7 @@ bool chi_func_may_run_long(const chi_func *f)
 
 chi_code chi_call(chi_func *f, uint64_t *slots, chi_error *err)
 {
-    ErrorCode code = interp_call(func_of(f), slots);
+    ErrorCode code = api_call(func_of(f), slots);
     if (__builtin_expect(code == ERR_OK, 1))
         return CHI_OK;
     if (code
