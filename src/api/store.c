@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "interp/interp.h"
 #include "native/native.h"
+#include "runtime/memory.h"
 #include "interp/state.h"
 
 ErrorCode api_call(FuncRef *f, uint64_t *slots)
@@ -23,20 +24,36 @@ void api_init(void)
     engine_hooks.attach_host = native_attach_host;
 }
 
-/* What the environment asks for: CHIASM_TIER. */
-static Tier default_tier(void)
+static bool environment_says(const char *name, const char *value)
 {
-    const char *tier = getenv("CHIASM_TIER");
-    if (!tier || strcmp(tier, "baseline") || !native_available(NULL))
-        return TIER_INTERP;
-    return TIER_BASELINE;
+    const char *given = getenv(name);
+    return given && !strcmp(given, value);
+}
+
+/* What the environment asks for: CHIASM_TIER, CHIASM_SIGNALS, CHIASM_MEMORY;
+ * and for tests CHIASM_REGISTERS. */
+static void configure(Store *s)
+{
+    if (environment_says("CHIASM_TIER", "baseline") && native_available(NULL))
+        s->tier = TIER_BASELINE;
+    if (environment_says("CHIASM_MEMORY", "dense"))
+        s->best_form = MEMORY_DENSE;
+    if (environment_says("CHIASM_MEMORY", "explicit")
+        || environment_says("CHIASM_SIGNALS", "0"))
+        s->best_form = MEMORY_EXPLICIT;
+    if (environment_says("CHIASM_REGISTERS", "4"))
+        s->native_cache = 4;
+    if (environment_says("CHIASM_FUEL", "1") && !s->metered) {
+        s->metered = true;
+        s->fuel = UINT64_MAX / 2;
+    }
 }
 
 Store *api_store(const StoreLimits *limits)
 {
     Store *s = store_new(limits);
-    if (s && !s->metered)
-        s->tier = (uint8_t)default_tier();
+    if (s)
+        configure(s);
     return s;
 }
 
@@ -126,10 +143,23 @@ void chi_store_collect(chi_store *s)
 
 uint64_t chi_store_fuel(const chi_store *s) { return store_of(s)->fuel; }
 
+/* Code that counts and code that does not are different. */
+static void reattach(Store *s)
+{
+    Error err = {0};
+    for (Entity *e = s->entities; e; e = e->next)
+        if (e->kind == ENTITY_INSTANCE)
+            native_attach((Instance *)e, &err);
+}
+
 void chi_store_set_fuel(chi_store *s, uint64_t fuel)
 {
-    store_of(s)->fuel = fuel;
-    store_of(s)->metered = fuel != UINT64_MAX;
+    Store *store = store_of(s);
+    bool was = store->metered;
+    store->fuel = fuel;
+    store->metered = fuel != UINT64_MAX;
+    if (store->tier == TIER_BASELINE && was != store->metered)
+        reattach(store);
 }
 
 chi_usage chi_store_usage(const chi_store *s)

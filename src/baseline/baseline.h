@@ -14,6 +14,7 @@
 typedef struct {
     uint8_t memory0; /* MemoryForm */
     uint32_t cpu;    /* CPU_* */
+    bool metered;    /* counts fuel */
     uint8_t n_cache; /* registers for operands, 4 or more; 0: all */
 } BaselineConfig;
 
@@ -41,10 +42,8 @@ enum {
     HELPER_CHECK,  /* stack limit or interrupt; keeps every register */
     HELPER_THROW,  /* edi: tag index, rsi: operands; does not return */
     HELPER_RETHROW, /* rdi: exception word; does not return */
-    HELPER_GROW_STACK,
-    HELPER_MATCHES, /* edi, esi: type ids; eax: bool */
-    HELPER_REF_FUNC, /* rdi: instance, esi: index; rax: FuncRef */
-    HELPER_RESTORE, /* address of the code behind calls across instances */
+    HELPER_TAIL_ACROSS, /* jumped to: r11: FuncRef, xmm7: bytes of arguments on
+                           the stack, the frame taken down */
     HELPER_STEP /* + Op: interpreter's step */
 };
 

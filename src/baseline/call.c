@@ -224,9 +224,7 @@ static void compile_stack_check(Compiler *c)
         x64_rr(&c->a, X64_CMP64, RSP, SCRATCH);
     }
     x64_jcc(&c->a, CC_B, slow);
-    c->checks =
-        grow(c->checks, &c->checks_capacity, c->n_checks, sizeof(LoopCheck));
-    c->checks[c->n_checks++] = (LoopCheck){slow, back, c->at};
+    add_aside(c, ASIDE_CHECK, slow, back);
 }
 
 /* Parameters to their homes and slots. */
@@ -430,7 +428,7 @@ static void load_memory_base_of_callee(Compiler *c)
 }
 
 /* Calls through the FuncRef in r11, perhaps of another instance. */
-static void call_through(Compiler *c)
+void call_through(Compiler *c)
 {
     x64_rm(&c->a, X64_MOV64, CONTEXT, FIELD(SCRATCH, FuncRef, context));
     load_memory_base_of_callee(c);
@@ -464,23 +462,21 @@ static Mem callee_slot(void) { return mem(RBP, -FRAME_FIXED); }
 
 static void check_type(Compiler *c, Reg f, const TypeDef *want)
 {
-    Label good = asm_label(&c->a);
-    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(f, FuncRef, type));
+    int32_t id = (int32_t)want->id;
+    x64_mi(&c->a, X64_CMP32, FIELD(f, FuncRef, type_id), id);
     if (want->final) {
-        x64_mi(&c->a, X64_CMP32, FIELD(SCRATCH, TypeDef, id),
-               (int32_t)want->id);
         trap_if(c, CC_NE, ERR_INDIRECT_TYPE);
         return;
     }
-    x64_mi(&c->a, X64_CMP32, FIELD(SCRATCH, TypeDef, id), (int32_t)want->id);
+    Label good = asm_label(&c->a);
     x64_jcc(&c->a, CC_E, good);
-    /* The display has it at its depth. */
-    x64_mi(&c->a, X64_CMP32, FIELD(SCRATCH, TypeDef, depth),
-           (int32_t)want->depth);
+    /* A subtype's display has it at its depth. */
+    int32_t depth = (int32_t)want->depth;
+    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(f, FuncRef, type));
+    x64_mi(&c->a, X64_CMP32, FIELD(SCRATCH, TypeDef, depth), depth);
     trap_if(c, CC_B, ERR_INDIRECT_TYPE);
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(SCRATCH, TypeDef, display));
-    x64_mi(&c->a, X64_CMP32, mem(SCRATCH, 4 * (int32_t)want->depth),
-           (int32_t)want->id);
+    x64_mi(&c->a, X64_CMP32, mem(SCRATCH, 4 * depth), id);
     trap_if(c, CC_NE, ERR_INDIRECT_TYPE);
     asm_bind(&c->a, good);
 }
@@ -522,8 +518,14 @@ static const FuncType *find_ref(Compiler *c)
 static void call_found(Compiler *c, const FuncType *t)
 {
     Call call = prepare_call(c, t);
+    Label other = asm_label(&c->a), back = asm_label(&c->a);
     x64_rm(&c->a, X64_MOV64, SCRATCH, callee_slot());
-    call_through(c);
+    x64_rm(&c->a, X64_CMP64, CONTEXT, FIELD(SCRATCH, FuncRef, context));
+    x64_jcc(&c->a, CC_NE, other);
+    x64_m(&c->a, X64_CALL, FIELD(SCRATCH, FuncRef, code));
+    note_position(c, 0);
+    asm_bind(&c->a, back);
+    add_aside(c, ASIDE_CALL, other, back);
     take_results(c, &call);
 }
 
@@ -593,23 +595,20 @@ static void leave_for(Compiler *c, const FuncType *t, bool through)
         x64_rm(&c->a, X64_MOV64, SCRATCH, mem(RSP, -8));
 }
 
-/* Of this instance: a jump.  Of another: a call, since nobody else would
- * restore r14 and r15 for the caller. */
+/* Of this instance: a jump.  Of another, too, but the helper sees to it that
+ * r14 and r15 are the caller's again when it returns. */
 static void return_call_found(Compiler *c, const FuncType *t)
 {
-    uint32_t n = t->n_params;
     Label other = asm_label(&c->a);
-    spill_range(c, 0, c->depth);
-    x64_rm(&c->a, X64_MOV64, SCRATCH, callee_slot());
+    leave_for(c, t, true);
     x64_rm(&c->a, X64_CMP64, CONTEXT, FIELD(SCRATCH, FuncRef, context));
     x64_jcc(&c->a, CC_NE, other);
-    leave_for(c, t, true);
     x64_m(&c->a, X64_JMP, FIELD(SCRATCH, FuncRef, code));
     asm_bind(&c->a, other);
-    for (uint32_t k = 0; k < n; k++)
-        push_slot(c, kind_of(t->types[k]));
-    call_found(c, t);
-    compile_return(c);
+    x64_mov_imm64(&c->a, MEMORY_BASE, abi_size(t).args);
+    x64_rr(&c->a, X64_MOVD, VEC_SCRATCH, MEMORY_BASE);
+    x64_rm(&c->a, X64_MOV64, MEMORY_BASE, FIELD(CONTEXT, Instance, helpers));
+    x64_m(&c->a, X64_JMP, mem(MEMORY_BASE, 8 * HELPER_TAIL_ACROSS));
     go_dead(c);
 }
 

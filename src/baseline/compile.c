@@ -23,7 +23,7 @@ void baseline_free(Compiler *c)
     free(c->locals);
     free(c->weights);
     free(c->colds);
-    free(c->checks);
+    free(c->asides);
     free(c->positions);
     free(c->landings);
     free(c);
@@ -173,7 +173,8 @@ static void begin(Compiler *c, const Module *m, const Func *f,
     c->r = (Reader){m->bytes, m->bytes + f->code, m->bytes + f->end, &none};
     c->at = f->code;
     c->depth = c->n_blocks = 0;
-    c->n_colds = c->n_checks = c->n_positions = 0;
+    c->n_colds = c->n_asides = c->n_positions = 0;
+    c->uncharged = 0;
     c->cache_ints = INT_CACHE;
     c->cache_vecs = VEC_CACHE;
     if (config->n_cache == 4) {

@@ -67,10 +67,13 @@ typedef struct {
     uint32_t offset;
 } Cold;
 
+/* Code aside of the main path, which it comes back to. */
+typedef enum { ASIDE_CHECK, ASIDE_CALL } AsideKind;
 typedef struct {
-    Label head, back;
+    uint8_t kind; /* AsideKind */
+    Label label, back;
     uint32_t offset;
-} LoopCheck;
+} Aside;
 
 typedef struct Compiler {
     Assembler a;
@@ -104,8 +107,9 @@ typedef struct Compiler {
 
     Cold *colds;
     uint32_t n_colds, colds_capacity;
-    LoopCheck *checks;
-    uint32_t n_checks, checks_capacity;
+    Aside *asides;
+    uint32_t n_asides, asides_capacity;
+    uint32_t uncharged; /* instructions, when metered */
     Position *positions;
     uint32_t n_positions, positions_capacity;
     uint32_t *landings;
@@ -206,6 +210,7 @@ void go_dead(Compiler *c); /* skips to the block's else, catch or end */
 void trap_if(Compiler *c, uint8_t cond, ErrorCode code);
 void trap_now(Compiler *c, ErrorCode code);
 void fail_if_error(Compiler *c); /* eax is not ERR_OK */
+void add_aside(Compiler *c, AsideKind kind, Label label, Label back);
 void note_position(Compiler *c, uint32_t flags);
 void jump_if(Compiler *c, uint8_t cond, Label l);
 static inline uint8_t cond_invert(uint8_t cond) { return cond ^ 1; }
@@ -216,6 +221,7 @@ void compile_prologue(Compiler *c);
 void compile_return(Compiler *c);
 void compile_returned_slots(Compiler *c);
 void load_memory_base(Compiler *c);
+void call_through(Compiler *c);
 void call_helper(Compiler *c, unsigned helper);
 /* The interpreter's step for op, its immediates at that offset, its operands
  * in slots with the topmost at `top`.  Homes are saved; eax may be an error. */
@@ -239,6 +245,7 @@ struct Rule {
     uint8_t operands; /* of emit_step; STEP_HAND: by the immediates */
     bool fails, twice; /* may fail; pushes two */
     bool takes_flags;  /* the topmost operand may be AT_FLAGS */
+    bool pure;         /* no effect but on operands and locals */
 };
 enum { STEP_HAND = 0xff };
 extern const Rule baseline_rules[OP_COUNT];

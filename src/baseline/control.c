@@ -42,6 +42,13 @@ void fail_if_error(Compiler *c)
     x64_jcc(&c->a, CC_NE, cold_exit(c, ERR_OK));
 }
 
+void add_aside(Compiler *c, AsideKind kind, Label label, Label back)
+{
+    c->asides = grow(c->asides, &c->asides_capacity, c->n_asides,
+                     sizeof(Aside));
+    c->asides[c->n_asides++] = (Aside){kind, label, back, c->at};
+}
+
 static void emit_colds(Compiler *c)
 {
     for (uint32_t k = 0; k < c->n_colds; k++) {
@@ -52,12 +59,15 @@ static void emit_colds(Compiler *c)
         c->at = cold->offset;
         call_helper(c, HELPER_FAIL);
     }
-    for (uint32_t k = 0; k < c->n_checks; k++) {
-        const LoopCheck *check = &c->checks[k];
-        asm_bind(&c->a, check->head);
-        c->at = check->offset;
-        call_helper(c, HELPER_CHECK);
-        x64_jmp(&c->a, check->back);
+    for (uint32_t k = 0; k < c->n_asides; k++) {
+        const Aside *aside = &c->asides[k];
+        asm_bind(&c->a, aside->label);
+        c->at = aside->offset;
+        if (aside->kind == ASIDE_CHECK)
+            call_helper(c, HELPER_CHECK);
+        else
+            call_through(c);
+        x64_jmp(&c->a, aside->back);
     }
 }
 
@@ -437,9 +447,7 @@ static void check_limit_here(Compiler *c)
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, e.store));
     x64_rm(&c->a, X64_CMP64, RSP, FIELD(SCRATCH, Store, native_limit));
     x64_jcc(&c->a, CC_B, slow);
-    c->checks = grow(c->checks, &c->checks_capacity, c->n_checks,
-                     sizeof(LoopCheck));
-    c->checks[c->n_checks++] = (LoopCheck){slow, back, c->at};
+    add_aside(c, ASIDE_CHECK, slow, back);
 }
 
 void emit_loop(Compiler *c, const Rule *rule)
@@ -755,6 +763,23 @@ void emit_br_on_cast(Compiler *c, const Rule *rule)
     asm_bind(&c->a, past);
 }
 
+/* ---- fuel: one unit for each instruction, as the interpreter charges it.
+ * Those without effects are charged together with the next that has one. */
+
+static void meter(Compiler *c, const Rule *rule)
+{
+    if (top_block(c)->dead) /* an end that is not reached from above */
+        return;
+    c->uncharged++;
+    if (rule->pure)
+        return;
+    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, e.store));
+    x64_mi(&c->a, X64_SUB64, FIELD(SCRATCH, Store, fuel),
+           (int32_t)c->uncharged);
+    trap_if(c, CC_B, ERR_OUT_OF_FUEL);
+    c->uncharged = 0;
+}
+
 /* ---- the body */
 
 static bool begin_function(Compiler *c)
@@ -783,8 +808,10 @@ bool compile_body(Compiler *c)
         c->op = op_of_code(prefix, number);
         const Rule *rule = &baseline_rules[c->op];
         if (c->depth && UNLIKELY(top(c)->place == AT_FLAGS)
-            && !rule->takes_flags)
+            && (!rule->takes_flags || c->config->metered))
             settle_flags(c);
+        if (UNLIKELY(c->config->metered))
+            meter(c, rule);
         rule->emit(c, rule);
         if (UNLIKELY(c->a.failed))
             return false;

@@ -393,6 +393,7 @@ void result_done(Compiler *c, Result r)
     }
     home_written(c, &c->locals[r.local]);
     c->r.p += 2;
+    c->uncharged++;
     if (r.tee)
         push_local(c, r.local);
 }

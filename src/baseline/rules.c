@@ -29,7 +29,7 @@ enum {
 };
 
 /* clang-format off */
-#define STEP(n, out, fails) {emit_step, 0, 0, 0, 0, out, 0, n, fails, false, false}
+#define STEP(n, out, fails) {emit_step, 0, 0, 0, 0, out, 0, n, fails, false, false, !(fails)}
 #define UN(t, f)                STEP(1, T_##t, false)
 #define TEST(t, f)              STEP(1, T_I32, false)
 #define BIN(t, f)               STEP(2, T_##t, false)
@@ -39,7 +39,7 @@ enum {
 #define TRUNC(to, from, f)      STEP(1, T_##to, true)
 #define LOAD(t, m)              STEP(1, T_##t, true)
 #define STORE(t, m)             STEP(2, 0, true)
-#define WIDE(f, n)              {emit_step, 0, 0, 0, 0, T_I64, 0, n, false, true, false}
+#define WIDE(f, n)              {emit_step, 0, 0, 0, 0, T_I64, 0, n, false, true, false, true}
 #define VUN(f)                  STEP(1, T_V128, false)
 #define VBIN(f)                 STEP(2, T_V128, false)
 #define VTER(f)                 STEP(3, T_V128, false)
@@ -56,28 +56,30 @@ enum {
 #define ASTORE(t, m)            STEP(2, 0, true)
 #define ARMW(t, m, f)           STEP(2, T_##t, true)
 #define ACAS(t, m)              STEP(3, T_##t, true)
-#define HAND(f)                 STEP(STEP_HAND, 0, false)
+#define HAND(f)                 STEP(STEP_HAND, 0, true)
 
-#define ALU(op, t, flag)     {emit_alu, X64_##op, 0, T_##t, T_##t, T_##t, flag, 0, 0, 0, false}
-#define SHIFT(op, bmi, t)    {emit_shift, X64_##op, bmi, T_##t, T_##t, T_##t, 0, 0, 0, 0, false}
-#define DIVIDE(t, flag)      {emit_div, 0, 0, T_##t, T_##t, T_##t, flag, 0, 0, 0, false}
-#define COMPARE(t, cond)     {emit_compare, 0, 0, T_##t, T_##t, T_I32, cond, 0, 0, 0, false}
-#define BITS(op, cpu, t)     {emit_bits, X64_##op, cpu, T_##t, 0, T_##t, 0, 1, 0, 0, false}
-#define EXTEND(op, from, to) {emit_extend, X64_##op, 0, T_##from, 0, T_##to, 0, 0, 0, 0, false}
-#define FLOAT(op, t)         {emit_float_bin, X64_##op, 0, T_##t, T_##t, T_##t, 0, 0, 0, 0, false}
-#define FLOAT1(op, from, to) {emit_float_un, X64_##op, 0, T_##from, 0, T_##to, 0, 0, 0, 0, false}
-#define SIGN(what, t)        {emit_float_sign, 0, 0, T_##t, 0, T_##t, what, 0, 0, 0, false}
-#define ROUND(op, t, mode)   {emit_round, X64_##op, 0, T_##t, 0, T_##t, mode, 1, 0, 0, false}
-#define FCOMPARE(t, what)    {emit_float_compare, 0, 0, T_##t, T_##t, T_I32, what, 0, 0, 0, false}
-#define MINMAX(op, zero, t)  {emit_min_max, X64_##op, X64_##zero, T_##t, T_##t, T_##t, 0, 0, 0, 0, false}
-#define TO_FLOAT(op, what, from, to) {emit_int_to_float, X64_##op, 0, T_##from, 0, T_##to, what, 0, 0, 0, false}
-#define TO_INT(op, sign, from, to)   {emit_float_to_int, X64_##op, 0, T_##from, 0, T_##to, sign, 0, 0, 0, false}
-#define BITCAST(from, to)    {emit_reinterpret, 0, 0, T_##from, 0, T_##to, 0, 0, 0, 0, false}
-#define RESULT_LOAD(op, n, t) {emit_load, X64_##op, n, T_I32, 0, T_##t, 0, 0, 0, 0, false}
-#define VALUE_STORE(op, n, t) {emit_store, X64_##op, n, T_I32, T_##t, 0, 0, 0, 0, 0, false}
-#define DO(f, x)             {emit_##f, x, 0, 0, 0, 0, 0, 0, 0, 0, false}
-#define DO_FLAGS(f, x)       {emit_##f, x, 0, 0, 0, 0, 0, 0, 0, 0, true}
-#define CONST(t)             {emit_const, 0, 0, 0, 0, T_##t, 0, 0, 0, 0, false}
+#define ALU(op, t, flag)     {emit_alu, X64_##op, 0, T_##t, T_##t, T_##t, flag, 0, 0, 0, false, true}
+#define SHIFT(op, bmi, t)    {emit_shift, X64_##op, bmi, T_##t, T_##t, T_##t, 0, 0, 0, 0, false, true}
+#define DIVIDE(t, flag)      {emit_div, 0, 0, T_##t, T_##t, T_##t, flag, 0, 0, 0, false, false}
+#define COMPARE(t, cond)     {emit_compare, 0, 0, T_##t, T_##t, T_I32, cond, 0, 0, 0, false, true}
+#define BITS(op, cpu, t)     {emit_bits, X64_##op, cpu, T_##t, 0, T_##t, 0, 1, 0, 0, false, true}
+#define EXTEND(op, from, to) {emit_extend, X64_##op, 0, T_##from, 0, T_##to, 0, 0, 0, 0, false, true}
+#define FLOAT(op, t)         {emit_float_bin, X64_##op, 0, T_##t, T_##t, T_##t, 0, 0, 0, 0, false, true}
+#define FLOAT1(op, from, to) {emit_float_un, X64_##op, 0, T_##from, 0, T_##to, 0, 0, 0, 0, false, true}
+#define SIGN(what, t)        {emit_float_sign, 0, 0, T_##t, 0, T_##t, what, 0, 0, 0, false, true}
+#define ROUND(op, t, mode)   {emit_round, X64_##op, 0, T_##t, 0, T_##t, mode, 1, 0, 0, false, true}
+#define FCOMPARE(t, what)    {emit_float_compare, 0, 0, T_##t, T_##t, T_I32, what, 0, 0, 0, false, true}
+#define MINMAX(op, zero, t)  {emit_min_max, X64_##op, X64_##zero, T_##t, T_##t, T_##t, 0, 0, 0, 0, false, true}
+#define TO_FLOAT(op, what, from, to) {emit_int_to_float, X64_##op, 0, T_##from, 0, T_##to, what, 0, 0, 0, false, true}
+#define TO_INT(op, sign, from, to)   {emit_float_to_int, X64_##op, 0, T_##from, 0, T_##to, sign, 0, 0, 0, false, false}
+#define BITCAST(from, to)    {emit_reinterpret, 0, 0, T_##from, 0, T_##to, 0, 0, 0, 0, false, true}
+#define RESULT_LOAD(op, n, t) {emit_load, X64_##op, n, T_I32, 0, T_##t, 0, 0, 0, 0, false, false}
+#define VALUE_STORE(op, n, t) {emit_store, X64_##op, n, T_I32, T_##t, 0, 0, 0, 0, 0, false, false}
+#define DO(f, x)             {emit_##f, x, 0, 0, 0, 0, 0, 0, 0, 0, false, false}
+#define DO_FLAGS(f, x)       {emit_##f, x, 0, 0, 0, 0, 0, 0, 0, 0, true, false}
+#define PURE(f, x)           {emit_##f, x, 0, 0, 0, 0, 0, 0, 0, 0, false, true}
+#define PURE_FLAGS(f, x)     {emit_##f, x, 0, 0, 0, 0, 0, 0, 0, 0, true, true}
+#define CONST(t)             {emit_const, 0, 0, 0, 0, T_##t, 0, 0, 0, 0, false, true}
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -86,7 +88,7 @@ const Rule baseline_rules[OP_COUNT] = {
 #include "wasm/op.def"
 #undef OP
     [OP_UNREACHABLE] = DO(unreachable, 0),
-    [OP_NOP] = DO(nop, 0),
+    [OP_NOP] = PURE(nop, 0),
     [OP_BLOCK] = DO(block, 0),
     [OP_LOOP] = DO(loop, 0),
     [OP_IF] = DO_FLAGS(if, 0),
@@ -115,23 +117,23 @@ const Rule baseline_rules[OP_COUNT] = {
     [OP_BR_ON_CAST] = DO(br_on_cast, 0),
     [OP_BR_ON_CAST_FAIL] = DO(br_on_cast, 1),
 
-    [OP_DROP] = DO_FLAGS(drop, 0),
-    [OP_SELECT] = DO_FLAGS(select, 0),
-    [OP_SELECT_T] = DO_FLAGS(select, 1),
-    [OP_LOCAL_GET] = DO(local_get, 0),
-    [OP_LOCAL_SET] = DO(local_set, 0),
-    [OP_LOCAL_TEE] = DO(local_set, 1),
-    [OP_GLOBAL_GET] = DO(global_get, 0),
+    [OP_DROP] = PURE_FLAGS(drop, 0),
+    [OP_SELECT] = PURE_FLAGS(select, 0),
+    [OP_SELECT_T] = PURE_FLAGS(select, 1),
+    [OP_LOCAL_GET] = PURE(local_get, 0),
+    [OP_LOCAL_SET] = PURE(local_set, 0),
+    [OP_LOCAL_TEE] = PURE(local_set, 1),
+    [OP_GLOBAL_GET] = PURE(global_get, 0),
     [OP_GLOBAL_SET] = DO(global_set, 0),
     [OP_I32_CONST] = CONST(i32),
     [OP_I64_CONST] = CONST(i64),
     [OP_F32_CONST] = CONST(f32),
     [OP_F64_CONST] = CONST(f64),
     [OP_V128_CONST] = CONST(V128),
-    [OP_REF_NULL] = DO(ref_null, 0),
-    [OP_REF_IS_NULL] = {emit_ref_is_null, 0, 0, KIND_REF_NULL, 0, T_I32, 0, 0, 0, 0, false},
-    [OP_ANY_CONVERT_EXTERN] = DO(convert_ref, 0),
-    [OP_EXTERN_CONVERT_ANY] = DO(convert_ref, 0),
+    [OP_REF_NULL] = PURE(ref_null, 0),
+    [OP_REF_IS_NULL] = {emit_ref_is_null, 0, 0, KIND_REF_NULL, 0, T_I32, 0, 0, 0, 0, false, true},
+    [OP_ANY_CONVERT_EXTERN] = PURE(convert_ref, 0),
+    [OP_EXTERN_CONVERT_ANY] = PURE(convert_ref, 0),
 
     [OP_I32_ADD] = ALU(ADD32, i32, COMMUTES | IS_ADD),
     [OP_I32_SUB] = ALU(SUB32, i32, 0),
@@ -163,8 +165,8 @@ const Rule baseline_rules[OP_COUNT] = {
     [OP_I64_DIV_U] = DIVIDE(i64, 0),
     [OP_I64_REM_S] = DIVIDE(i64, IS_SIGNED | IS_REM),
     [OP_I64_REM_U] = DIVIDE(i64, IS_REM),
-    [OP_I32_EQZ] = {emit_eqz, 0, 0, T_I32, 0, T_I32, 0, 0, 0, 0, true},
-    [OP_I64_EQZ] = {emit_eqz, 0, 0, T_I64, 0, T_I32, 0, 0, 0, 0, false},
+    [OP_I32_EQZ] = {emit_eqz, 0, 0, T_I32, 0, T_I32, 0, 0, 0, 0, true, true},
+    [OP_I64_EQZ] = {emit_eqz, 0, 0, T_I64, 0, T_I32, 0, 0, 0, 0, false, true},
     [OP_REF_EQ] = COMPARE(i64, CC_E),
     [OP_I32_EQ] = COMPARE(i32, CC_E),
     [OP_I32_NE] = COMPARE(i32, CC_NE),
@@ -198,8 +200,8 @@ const Rule baseline_rules[OP_COUNT] = {
     [OP_I64_EXTEND16_S] = EXTEND(MOVSX16_64, i64, i64),
     [OP_I64_EXTEND32_S] = EXTEND(MOVSXD, i64, i64),
     [OP_I64_EXTEND_I32_S] = EXTEND(MOVSXD, i32, i64),
-    [OP_I64_EXTEND_I32_U] = {emit_wrap, X64_MOV32, 0, T_I32, 0, T_I64, 0, 0, 0, 0, false},
-    [OP_I32_WRAP_I64] = {emit_wrap, X64_MOV32, 0, T_I64, 0, T_I32, 0, 0, 0, 0, false},
+    [OP_I64_EXTEND_I32_U] = {emit_wrap, X64_MOV32, 0, T_I32, 0, T_I64, 0, 0, 0, 0, false, true},
+    [OP_I32_WRAP_I64] = {emit_wrap, X64_MOV32, 0, T_I64, 0, T_I32, 0, 0, 0, 0, false, true},
 
     [OP_F32_ADD] = FLOAT(ADDSS, f32),
     [OP_F32_SUB] = FLOAT(SUBSS, f32),

@@ -62,7 +62,7 @@ bool native_available(const char **why)
 static bool same_config(const BaselineConfig *a, const BaselineConfig *b)
 {
     return a->memory0 == b->memory0 && a->cpu == b->cpu
-           && a->n_cache == b->n_cache;
+           && a->metered == b->metered && a->n_cache == b->n_cache;
 }
 
 static void free_one(NativeModule *n)
@@ -209,19 +209,28 @@ const void *native_compile_lazily(Instance *i, uintptr_t behind_stub,
 
 /* ---- instances */
 
-bool native_attach(Instance *i, Error *err)
+static NativeModule *module_of(const Instance *i)
 {
     BaselineConfig config = {
         .memory0 = i->memory0->form,
         .cpu = cpu,
+        .metered = i->e.store->metered,
         .n_cache = i->e.store->native_cache,
     };
-    NativeModule *n = find_module(i->module, &config);
+    return find_module(i->module, &config);
+}
+
+bool native_attach(Instance *i, Error *err)
+{
+    NativeModule *n = module_of(i);
     if (!n)
         return error_set(err, ERR_MEMORY, ERROR_NO_OFFSET,
                          "no memory for machine code");
     i->helpers = native_helpers;
     i->code_table = n->table;
+    for (uint32_t k = 0; k < n->n; k++)
+        if (i->own_funcs[k].func)
+            i->own_funcs[k].code = n->table[k];
     native_watch_faults();
     return true;
 }
@@ -236,12 +245,7 @@ void native_attach_host(FuncRef *f)
 
 bool native_compile_all(Instance *i, Error *err)
 {
-    BaselineConfig config = {
-        .memory0 = i->memory0->form,
-        .cpu = cpu,
-        .n_cache = i->e.store->native_cache,
-    };
-    NativeModule *n = find_module(i->module, &config);
+    NativeModule *n = module_of(i);
     ErrorCode code = n ? ERR_OK : ERR_MEMORY;
     os_mutex_lock(&lock);
     for (uint32_t k = 0; n && k < n->n && code == ERR_OK; k++)

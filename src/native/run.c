@@ -202,6 +202,8 @@ void native_fail(ErrorCode code, uintptr_t fp, uintptr_t pc, Instance *i,
     if (code == ERR_EXCEPTION && unwind(s, w, a->native_fp, out))
         return;
     record_frames(s, w, a->native_fp);
+    if (code == ERR_OUT_OF_FUEL)
+        s->fuel = 0; /* what was charged last was not there */
     leave(a, code, out);
 }
 

@@ -10,7 +10,8 @@
 #define FIELD(reg, T, field) mem((reg), (int32_t)offsetof(T, field))
 
 static Assembler a; /* under the global lock */
-static uintptr_t leave_stub, fail_stub, lazy_stub;
+static uintptr_t leave_stub, fail_stub, lazy_stub, restore_stub;
+enum { VEC_BYTES = XMM7 }; /* of HELPER_TAIL_ACROSS */
 static const void *helpers[HELPER_STEP + OP_COUNT];
 const void *const *native_helpers = helpers;
 
@@ -175,6 +176,64 @@ static void emit_lazy(void)
     jump_to(fail_stub);
 }
 
+/* Behind a tail call to another instance the caller is returned to through a
+ * frame of its own, which restores what belongs to the caller's instance:
+ *
+ *   R+8 return address   R caller's rbp   R-8 caller's r14   R-16 unused
+ *   below it the arguments on the stack, then the address of restore_stub
+ *
+ * If the caller is such a frame already, it serves again: so that functions of
+ * two instances may call each other in a constant stack.  Below rsp is the
+ * red zone, which signals leave alone. */
+static void emit_restore(void)
+{
+    x64_nop(&a, 1); /* return addresses lie behind the start of their code */
+    x64_rm(&a, X64_MOV64, R14, mem(RBP, -8));
+    x64_rm(&a, X64_MOV64, R15, FIELD(R14, Instance, memory0));
+    x64_rm(&a, X64_MOV64, R15, FIELD(R15, MemoryData, base));
+    x64_rr(&a, X64_MOV64, RSP, RBP);
+    x64_r(&a, X64_POP, RBP);
+    x64_ret(&a);
+}
+
+static void emit_tail_across(void)
+{
+    enum { DOWN = 32 };
+    Label again = asm_label(&a), loop = asm_label(&a), done = asm_label(&a);
+    x64_rr(&a, X64_MOVD_ST, VEC_BYTES, R15);
+    x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, -8 - DOWN));
+    x64_mov_imm64(&a, R14, restore_stub + 1);
+    x64_rm(&a, X64_CMP64, R14, mem(RSP, 0));
+    x64_jcc(&a, CC_E, again);
+    x64_ri(&a, X64_SUB64, RSP, DOWN);
+    x64_rm(&a, X64_MOV64, R14, mem(RSP, DOWN));
+    x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, -16));
+    x64_rm(&a, X64_MOV64_ST, RBP, mem(RSP, -24));
+    x64_rr(&a, X64_XOR32, RBP, RBP);
+    asm_bind(&a, loop);
+    x64_rr(&a, X64_CMP64, RBP, R15);
+    x64_jcc(&a, CC_AE, done);
+    x64_rm(&a, X64_MOV64, R14, mem_index(RSP, RBP, 0, DOWN + 8));
+    x64_rm(&a, X64_MOV64_ST, R14, mem_index(RSP, RBP, 0, 8));
+    x64_ri(&a, X64_ADD64, RBP, 8);
+    x64_jmp(&a, loop);
+    asm_bind(&a, done);
+    x64_rm(&a, X64_LEA64, RBP, mem_index(RSP, R15, 0, 24));
+    x64_rm(&a, X64_MOV64, R14, mem(RSP, -16));
+    x64_rm(&a, X64_MOV64_ST, R14, mem(RBP, 8));
+    x64_rm(&a, X64_MOV64, R14, mem(RSP, -24));
+    x64_rm(&a, X64_MOV64_ST, R14, mem(RBP, 0));
+    x64_rm(&a, X64_MOV64, R14, mem(RSP, -8));
+    x64_rm(&a, X64_MOV64_ST, R14, mem(RBP, -8));
+    x64_mov_imm64(&a, R14, restore_stub + 1);
+    x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, 0));
+    asm_bind(&a, again);
+    x64_rm(&a, X64_MOV64, R14, FIELD(R11, FuncRef, context));
+    x64_rm(&a, X64_MOV64, R15, FIELD(R14, Instance, memory0));
+    x64_rm(&a, X64_MOV64, R15, FIELD(R15, MemoryData, base));
+    x64_m(&a, X64_JMP, FIELD(R11, FuncRef, code));
+}
+
 static uintptr_t make(void emit(void))
 {
     asm_reset(&a);
@@ -192,8 +251,12 @@ bool stubs_make(void)
     uintptr_t check = make(emit_check), throw = make(emit_throw);
     uintptr_t rethrow = make(emit_rethrow);
     lazy_stub = make(emit_lazy);
-    if (!check || !throw || !rethrow || !lazy_stub)
+    restore_stub = make(emit_restore);
+    uintptr_t tail_across = make(emit_tail_across);
+    if (!check || !throw || !rethrow || !lazy_stub || !restore_stub
+        || !tail_across)
         return false;
+    helpers[HELPER_TAIL_ACROSS] = (const void *)tail_across;
     helpers[HELPER_FAIL] = (const void *)fail_stub;
     helpers[HELPER_CHECK] = (const void *)check;
     helpers[HELPER_THROW] = (const void *)throw;

@@ -151,7 +151,7 @@ HostFunc *hostfunc_new(Store *s, const Type *params, uint32_t n_params,
         error_set(err, ERR_MEMORY, ERROR_NO_OFFSET, "out of memory");
         return NULL;
     }
-    f->ref = (FuncRef){.type = type, .owner = &f->e};
+    f->ref = (FuncRef){.type = type, .type_id = type->id, .owner = &f->e};
     f->call = call;
     f->host = host;
     f->group = g;

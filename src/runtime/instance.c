@@ -73,6 +73,7 @@ FuncRef *instance_func_slow(Instance *i, uint32_t index)
     f->type = i->module->func_types[index];
     f->owner = &i->e;
     f->context = i;
+    f->type_id = f->type->id;
     if (i->code_table)
         f->code = __atomic_load_n(
             &i->code_table[index - i->module->n_imported_funcs],

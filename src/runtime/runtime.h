@@ -105,6 +105,7 @@ struct FuncRef {
      * NULL in stores that only interpret. */
     const void *code;
     struct Instance *context;
+    uint32_t type_id;  /* type->id */
     const void *entry; /* what calls it from C; NULL: not looked up yet */
 };
 
