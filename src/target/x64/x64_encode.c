@@ -118,7 +118,7 @@ static size_t put_baseless(Assembler *a, uint8_t *p, size_t n, unsigned reg,
         return n + 5;
     }
     p[n] = (uint8_t)(r | 4);
-    p[n + 1] = (uint8_t)(m.scale << 6 | (index_of(m) & 7) << 3 | 5);
+    p[n + 1] = (uint8_t)((unsigned)m.scale << 6 | (index_of(m) & 7) << 3 | 5);
     put32(p + n + 2, (uint32_t)m.disp);
     return n + 6;
 }
@@ -135,7 +135,7 @@ static inline size_t put_mem(Assembler *a, uint8_t *p, size_t n, unsigned reg,
     unsigned some = (m.disp != 0) | (base == RBP), wide = !fits8(m.disp);
     unsigned mode = some << wide;
     p[n] = (uint8_t)(mode << 6 | (reg & 7) << 3 | (sib ? RSP : base));
-    p[n + 1] = (uint8_t)(m.scale << 6 | (index & 7) << 3 | base);
+    p[n + 1] = (uint8_t)((unsigned)m.scale << 6 | (index & 7) << 3 | base);
     n += 1 + sib;
     put32(p + n, (uint32_t)m.disp);
     return n + mode * mode;
@@ -201,6 +201,12 @@ static bool load_unaligned(Assembler *a, const X64Row *row, Mem m)
     return true;
 }
 
+/* Whether reg is a source too; load_unaligned must not overwrite it then. */
+static inline bool reads_reg(const X64Row *row)
+{
+    return row->three || !row->vex_if || row == &x64_rows[X64_PTEST];
+}
+
 static void rr_sse(Assembler *a, const X64Row *row, Reg reg, Reg rm)
 {
     uint8_t *p = asm_room(a);
@@ -224,7 +230,7 @@ void x64_rr(Assembler *a, X64Op op, Reg reg, Reg rm)
 static void rm_sse(Assembler *a, const X64Row *row, Reg reg, Mem m)
 {
     if (load_unaligned(a, row, m)) {
-        assert(!row->three || reg != a->scratch);
+        assert(reg != a->scratch || !reads_reg(row));
         rr_sse(a, row, reg, a->scratch);
         return;
     }
@@ -313,7 +319,7 @@ void x64_rmi(Assembler *a, X64Op op, Reg reg, Mem m, int32_t imm)
     }
     assert(row->form == FORM_RRI);
     if (load_unaligned(a, row, m)) {
-        assert(!row->three || reg != a->scratch);
+        assert(reg != a->scratch || !reads_reg(row));
         x64_rri(a, op, reg, a->scratch, imm);
         return;
     }
