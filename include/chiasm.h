@@ -13,7 +13,7 @@
  *              function runs in its store; chi_root keeps it longer.
  *   Threads    a chi_module may be used by all threads; a chi_store and what
  *              lives in it by one at a time.  chi_call says CHI_BUSY when
- *              another thread is inside.
+ *              another thread is inside; chi_enter keeps others out longer.
  *   Names      are UTF-8 with a length and no terminator.
  */
 #ifndef CHIASM_H
@@ -354,6 +354,20 @@ CHI_API bool chi_func_may_run_long(const chi_func *f);
 /* Calls: slots hold the arguments and then the results, so their number is
  * the larger of both.  On failure err (may be NULL) is filled in. */
 CHI_API chi_code chi_call(chi_func *f, uint64_t *slots, chi_error *err);
+
+/* Stays inside around calls, until the words of their results are dealt with.
+ * Until chi_leave no other thread gets in, and what the n slots (zero at first)
+ * refer to lives, whatever runs here.  Entries nest; each is left by its
+ * thread.
+ *
+ *   returns  the entry, and the slots; or NULL
+ *   errors   CHI_BUSY, CHI_STACK, CHI_MEMORY
+ *   cost     as the entry of a call
+ */
+typedef struct chi_entry chi_entry;
+CHI_API chi_entry *chi_enter(chi_store *s, uint32_t n, uint64_t **slots,
+                             chi_error *err);
+CHI_API void chi_leave(chi_entry *e);
 
 CHI_API chi_memory *chi_memory_new(chi_store *s, const chi_externtype *type,
                                    chi_error *err);

@@ -210,29 +210,89 @@ static chi_code convert_and_run(FuncObject *f, PyObject *const *args,
     }
 }
 
+static PyObject *call_outside(FuncObject *f, PyObject *const *args,
+                              uint64_t *slots)
+{
+    chi_error err;
+    if (convert_and_run(f, args, slots, &err) != CHI_OK)
+        return NULL;
+    StoreObject *s = py_entity_store((PyObject *)f);
+    PyObject *result = py_results_out(s, f->signature, slots);
+    py_store_settle(s);
+    return result;
+}
+
+/* Enters, with the arguments in slots that the collector knows. */
+static StoreObject *convert_and_enter(FuncObject *f, PyObject *const *args,
+                                      uint64_t *slots, Stay *stay)
+{
+    uint32_t failed = 0, n = f->signature->n_slots;
+    ValueResult why = arguments_in(f, args, slots, &failed);
+    for (;;) {
+        StoreObject *s = py_entity_store((PyObject *)f);
+        if (why) {
+            wrong_argument(f, failed, args[failed], why);
+            return NULL;
+        }
+        chi_code code = py_store_enter(s, stay, n);
+        if (code == CHI_OK) {
+            memcpy(stay->slots, slots, n * sizeof *slots);
+            return s;
+        }
+        if (code != CHI_BUSY || py_store_wait(s) < 0)
+            return NULL;
+        if (f->signature->param_refs)
+            why = arguments_in(f, args, slots, &failed);
+    }
+}
+
+static PyObject *call_inside(FuncObject *f, PyObject *const *args,
+                             uint64_t *slots)
+{
+    Stay stay;
+    chi_error err;
+    PyObject *result = NULL;
+    StoreObject *s = convert_and_enter(f, args, slots, &stay);
+    if (!s)
+        return NULL;
+    chi_code code = run(f, stay.slots, &err);
+    if (code == CHI_OK)
+        result = py_results_out(s, f->signature, stay.slots);
+    else if (code != RAISED)
+        py_error_raise_guest(s, code, &err);
+    py_store_leave(&stay);
+    py_store_settle(s);
+    return result;
+}
+
+/* Are there several values of which one may be lost while another is converted?
+ * The arguments of a guest's function are copied to its stack at once. */
+static bool must_stay(const FuncObject *f)
+{
+    const Signature *sig = f->signature;
+    bool is_host = !f->module;
+    return (sig->result_refs && sig->n_results > 1)
+           || (sig->param_refs && is_host);
+}
+
 static PyObject *call_any(PyObject *self, PyObject *const *args, size_t nargsf,
                           PyObject *keywords)
 {
     FuncObject *f = (FuncObject *)self;
-    const Signature *sig = f->signature;
+    uint32_t n_slots = f->signature->n_slots;
     Py_ssize_t n = PyVectorcall_NARGS(nargsf);
-    uint64_t on_stack[STACK_SLOTS], *slots = on_stack;
-    PyObject *result = NULL;
-    chi_error err;
+    uint64_t on_stack[STACK_SLOTS], *slots;
     if (is_wrong_call(f, n, keywords))
         return wrong_call(f, n, keywords);
-    if (sig->n_slots > STACK_SLOTS) {
-        slots = PyMem_Calloc(sig->n_slots, sizeof *slots);
-        if (!slots)
-            return PyErr_NoMemory();
-    }
-    if (convert_and_run(f, args, slots, &err) == CHI_OK) {
-        StoreObject *s = py_entity_store(self);
-        result = py_results_out(s, sig, slots);
-        py_store_settle(s);
-    }
-    if (slots != on_stack)
-        PyMem_Free(slots);
+    PyObject *(*call)(FuncObject *, PyObject *const *, uint64_t *) =
+        must_stay(f) ? call_inside : call_outside;
+    if (n_slots <= STACK_SLOTS)
+        return call(f, args, on_stack);
+    slots = PyMem_Calloc(n_slots, sizeof *slots);
+    if (!slots)
+        return PyErr_NoMemory();
+    PyObject *result = call(f, args, slots);
+    PyMem_Free(slots);
     return result;
 }
 

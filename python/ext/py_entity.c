@@ -30,12 +30,14 @@ static int set_up(EntityObject *e, const Origin *o)
 
 static EntityObject *new_object(StoreObject *s, chi_extern x, const Origin *o)
 {
+    chi_extern_ref(x); /* to make an object may run code that lets go of it */
     EntityObject *e = py_new(s->state, type_of(x.kind), 0);
-    if (!e)
+    if (!e) {
+        py_store_drop(s, (Drop){DROP_EXTERN, {.x = x}});
         return NULL;
+    }
     e->store = (StoreObject *)Py_NewRef((PyObject *)s);
     e->x = x;
-    chi_extern_ref(x);
     if (py_map_set(&s->wrappers, x.any, (PyObject *)e) < 0
         || set_up(e, o) < 0) {
         Py_DECREF((PyObject *)e);

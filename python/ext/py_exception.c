@@ -29,10 +29,13 @@ static Fields *fields_of(PyObject *e)
 static void set_root(PyObject *e, StoreObject *s, uint64_t word)
 {
     Fields *f = fields_of(e);
-    if (f->root)
-        py_store_drop(f->store, (Drop){DROP_ROOT, {.root = f->root}});
-    Py_XSETREF(f->store, (StoreObject *)Py_NewRef((PyObject *)s));
+    StoreObject *old_store = f->store;
+    chi_root *old_root = f->root;
     f->root = chi_root_new(s->store, py_value_exnref(), word);
+    f->store = (StoreObject *)Py_NewRef((PyObject *)s);
+    if (old_root)
+        py_store_drop(old_store, (Drop){DROP_ROOT, {.root = old_root}});
+    Py_XDECREF((PyObject *)old_store);
 }
 
 /* ---- construction */
@@ -259,6 +262,8 @@ PyObject *py_exception_out(StoreObject *s, uint64_t word)
 {
     /* The word is kept while Python code runs for the object. */
     chi_root *root = chi_root_new(s->store, py_value_exnref(), word);
+    if (!root)
+        return PyErr_NoMemory();
     PyObject *e = NULL, *args = constructor_args(s, word);
     if (args)
         e = PyObject_Call(s->state->errors[ERROR_EXCEPTION], args, NULL);

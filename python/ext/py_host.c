@@ -53,8 +53,9 @@ static chi_code fail(StoreObject *s)
     return CHI_HOST;
 }
 
-static chi_code fail_result(StoreObject *s, const Held *h, uint32_t i,
-                            PyObject *v, ValueResult why)
+/* ---- results: 0, or -1 with an exception */
+
+static int raise_result(const Held *h, uint32_t i, PyObject *v, ValueResult why)
 {
     const Signature *sig = h->signature;
     PyObject *place = NULL;
@@ -64,24 +65,18 @@ static chi_code fail_result(StoreObject *s, const Held *h, uint32_t i,
         place = PyUnicode_FromFormat("result %u of %U()", (unsigned)i + 1,
                                      h->label);
     py_value_raise(why, sig->types[sig->n_params + i], v, place);
-    return fail(s);
+    return -1;
 }
 
-/* ---- results */
-
-static chi_code one_result(StoreObject *s, const Held *h, PyObject *v,
-                           uint64_t *slots)
+static int one_result(StoreObject *s, const Held *h, PyObject *v,
+                      uint64_t *slots)
 {
     const Signature *sig = h->signature;
-    ValueKind kind = sig->kinds[sig->n_params];
-    ValueResult why =
-        kind_is_number(kind)
-            ? value_number(kind, v, slots)
-            : py_value_reference(s, sig->types[sig->n_params], v, slots);
-    return why ? fail_result(s, h, 0, v, why) : CHI_OK;
+    ValueResult why = py_value_in(s, sig->types[sig->n_params], v, slots);
+    return why ? raise_result(h, 0, v, why) : 0;
 }
 
-static chi_code wrong_number(StoreObject *s, const Held *h, PyObject *v)
+static int wrong_number(const Held *h, PyObject *v)
 {
     uint32_t n = h->signature->n_results;
     if (n == 0)
@@ -90,42 +85,82 @@ static chi_code wrong_number(StoreObject *s, const Held *h, PyObject *v)
     else
         PyErr_Format(PyExc_TypeError, "%U() must return %u values in a tuple",
                      h->label, (unsigned)n);
-    return fail(s);
+    return -1;
 }
 
-static chi_code many_results(StoreObject *s, const Held *h, PyObject *v,
-                             uint64_t *slots)
+static int many_results(StoreObject *s, const Held *h, PyObject *v,
+                        uint64_t *slots)
 {
     const Signature *sig = h->signature;
     uint32_t failed = 0, n = sig->n_results;
     if (!PyTuple_Check(v) && !PyList_Check(v))
-        return wrong_number(s, h, v);
+        return wrong_number(h, v);
     PyObject *items = PySequence_Tuple(v);
     if (!items)
-        return fail(s);
-    chi_code code = CHI_OK;
+        return -1;
+    int status = 0;
     if (PyTuple_GET_SIZE(items) != (Py_ssize_t)n) {
-        code = wrong_number(s, h, v);
+        status = wrong_number(h, v);
     } else {
         ValueResult why = py_values_in(
             s, sig->types + sig->n_params, sig->kinds + sig->n_params, n,
             ((PyTupleObject *)items)->ob_item, slots, &failed);
         if (why)
-            code =
-                fail_result(s, h, failed, PyTuple_GET_ITEM(items, failed), why);
+            status =
+                raise_result(h, failed, PyTuple_GET_ITEM(items, failed), why);
     }
     Py_DECREF(items);
-    return code;
+    return status;
 }
 
-static inline chi_code results_in(StoreObject *s, const Held *h, PyObject *v,
-                                  uint64_t *slots)
+static int results_in(StoreObject *s, const Held *h, PyObject *v,
+                      uint64_t *slots)
 {
     switch (h->signature->n_results) {
-    case 0: return v == Py_None ? CHI_OK : wrong_number(s, h, v);
+    case 0: return v == Py_None ? 0 : wrong_number(h, v);
     case 1: return one_result(s, h, v, slots);
     default: return many_results(s, h, v, slots);
     }
+}
+
+/* Takes the result.  Converting it, and letting go of it, may run Python code
+ * that calls the guest, and the guest's stack begins where the results go: so
+ * they wait in slots of their own. */
+static int take_any(StoreObject *s, const Held *h, PyObject *result,
+                    uint64_t *slots)
+{
+    Stay stay;
+    uint32_t n = h->signature->n_slots;
+    chi_code code = py_store_enter(s, &stay, n);
+    if (code != CHI_OK) {
+        Py_DECREF(result);
+        return code == CHI_BUSY ? py_store_refuse() : -1;
+    }
+    int status = results_in(s, h, result, stay.slots);
+    Py_DECREF(result);
+    py_store_leave(&stay);
+    if (status == 0)
+        memmove(slots, stay.slots, n * sizeof *slots);
+    return status;
+}
+
+/* The same, at once where no such code can run. */
+static inline int take_result(StoreObject *s, const Held *h, PyObject *result,
+                              uint64_t *slots)
+{
+    const Signature *sig = h->signature;
+    if (sig->n_results == 0 && result == Py_None) {
+        Py_DECREF(result);
+        return 0;
+    }
+    if (sig->n_results == 1
+        && (PyLong_CheckExact(result) || PyFloat_CheckExact(result)
+            || PyBool_Check(result))
+        && value_number(sig->kinds[sig->n_params], result, slots) == VALUE_OK) {
+        Py_DECREF(result);
+        return 0;
+    }
+    return take_any(s, h, result, slots);
 }
 
 /* ---- the calls */
@@ -198,8 +233,9 @@ static chi_code call_host(void *host, chi_store *store, uint64_t *slots)
         result = call_python(s, h, slots);
     else
         PyErr_SetString(PyExc_RecursionError, "the C stack is exhausted");
-    chi_code code = result ? results_in(s, h, result, slots) : fail(s);
-    Py_XDECREF(result);
+    chi_code code = CHI_OK;
+    if (!result || take_result(s, h, result, slots) < 0)
+        code = fail(s);
     t->depth--;
     py_thread_detach(t, s, state);
     return code;

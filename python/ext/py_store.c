@@ -2,6 +2,7 @@
 #include "py_store.h"
 
 #include "py_entity.h"
+#include "py_errors.h"
 #include "py_limits.h"
 #include "py_thread.h"
 #include "py_values.h"
@@ -243,7 +244,7 @@ static int wait_slice(StoreObject *s, ThreadRecord *t, bool *is_free)
     return py_thread_check_deadline(s->state, t);
 }
 
-static int refuse_to_wait(void)
+int py_store_refuse(void)
 {
     PyErr_SetString(PyExc_RuntimeError,
                     "the store is in use by another thread; a thread that is "
@@ -256,7 +257,7 @@ int py_store_wait(StoreObject *s)
     ThreadRecord *t = py_thread();
     bool is_free = false;
     if (t->depth)
-        return refuse_to_wait();
+        return py_store_refuse();
     while (!is_free)
         if (wait_slice(s, t, &is_free) < 0)
             return -1;
@@ -268,11 +269,32 @@ int py_store_claim_slow(StoreObject *s)
     ThreadRecord *t = py_thread();
     bool is_free;
     if (t->depth)
-        return refuse_to_wait();
+        return py_store_refuse();
     while (s->detached)
         if (wait_slice(s, t, &is_free) < 0)
             return -1;
     return 0;
+}
+
+chi_code py_store_enter(StoreObject *s, Stay *stay, uint32_t n)
+{
+    chi_error err;
+    if (s->detached)
+        return CHI_BUSY;
+    stay->entry = chi_enter(s->store, n, &stay->slots, &err);
+    if (stay->entry) {
+        py_thread()->depth++;
+        return CHI_OK;
+    }
+    if (err.code != CHI_BUSY)
+        py_error_raise_guest(s, err.code, &err);
+    return err.code;
+}
+
+void py_store_leave(Stay *stay)
+{
+    py_thread()->depth--;
+    chi_leave(stay->entry);
 }
 
 chi_tag *py_store_python_tag(StoreObject *s)

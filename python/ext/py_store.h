@@ -68,6 +68,8 @@ static inline StoreObject *py_store_at(StoreObject **slot)
 /* Waits, interruptibly, until no other thread is inside.  RuntimeError if
  * this thread is inside some store. */
 int py_store_wait(StoreObject *s);
+/* -1, with that error. */
+int py_store_refuse(void);
 /* The same, but only as long as the store is detached. */
 int py_store_claim_slow(StoreObject *s);
 static inline int py_store_claim(StoreObject **slot)
@@ -75,6 +77,18 @@ static inline int py_store_claim(StoreObject **slot)
     StoreObject *s = py_store_at(slot);
     return s->detached ? py_store_claim_slow(s) : 0;
 }
+
+/* Inside of a store without code that runs: see chi_enter.  Python code that
+ * runs meanwhile counts as code that the guest waits for. */
+typedef struct {
+    chi_entry *entry;
+    uint64_t *slots;
+} Stay;
+
+/* With n slots.  CHI_OK; CHI_BUSY: another thread is inside; else an exception
+ * is set. */
+chi_code py_store_enter(StoreObject *s, Stay *stay, uint32_t n);
+void py_store_leave(Stay *stay);
 
 /* All of b goes into a; false: one of them runs.  The caller has claimed
  * both. */

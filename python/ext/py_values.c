@@ -387,8 +387,8 @@ ValueResult py_values_in(StoreObject *s, const chi_type *types,
     return references_in(s, types, kinds, n, v, slots, failed);
 }
 
-static int out_each(StoreObject *s, const chi_type *types, const uint8_t *kinds,
-                    uint32_t n, const uint64_t *slots, PyObject **out)
+int py_values_out(StoreObject *s, const chi_type *types, const uint8_t *kinds,
+                  uint32_t n, const uint64_t *slots, PyObject **out)
 {
     for (uint32_t i = 0; i < n; slots += kind_slots(kinds[i]), i++) {
         out[i] = py_value_out(s, types[i], slots);
@@ -399,25 +399,6 @@ static int out_each(StoreObject *s, const chi_type *types, const uint8_t *kinds,
         }
     }
     return 0;
-}
-
-int py_values_out(StoreObject *s, const chi_type *types, const uint8_t *kinds,
-                  uint32_t n, const uint64_t *slots, PyObject **out)
-{
-    chi_root **roots;
-    uint32_t n_roots, rooted = 0;
-    if (new_roots(kinds, n, &roots, &n_roots) < 0)
-        return -1;
-    const uint64_t *slot = slots;
-    for (uint32_t i = 0; n_roots && i < n; slot += kind_slots(kinds[i]), i++)
-        if (is_rooted_kind(kinds[i]))
-            roots[rooted++] = chi_root_new(s->store, types[i], slot[0]);
-    int result = out_each(s, types, kinds, n, slots, out);
-    /* Python code may have run, and another thread may be in the store. */
-    while (rooted)
-        py_store_drop(s, (Drop){DROP_ROOT, {.root = roots[--rooted]}});
-    PyMem_Free(roots);
-    return result;
 }
 
 PyObject *py_results_out(StoreObject *s, const Signature *sig,

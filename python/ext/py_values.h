@@ -3,7 +3,8 @@
  * Converting numbers may run Python code (__index__, __float__, buffers);
  * converting references never does, and the words that it makes live until
  * the store next allocates or runs.  So of several values the numbers go
- * first, then the references, then the call.
+ * first, then the references, then the call.  Of the results one reference is
+ * dealt with at once; before several are, the store is not left.
  */
 #ifndef CHI_PY_VALUES_H
 #define CHI_PY_VALUES_H
@@ -82,7 +83,9 @@ chi_type py_value_exnref(void);
 ValueResult py_values_in(StoreObject *s, const chi_type *types,
                          const uint8_t *kinds, uint32_t n, PyObject *const *v,
                          uint64_t *slots, uint32_t *failed);
-/* New references to `out`, or -1 and none. */
+/* New references to `out`, or -1 and none.  Making objects may run destructors,
+ * and those the guest: so something keeps what the slots refer to (a Stay, the
+ * guest's own stack, an exception), and nobody writes to them. */
 int py_values_out(StoreObject *s, const chi_type *types, const uint8_t *kinds,
                   uint32_t n, const uint64_t *slots, PyObject **out);
 

@@ -356,6 +356,24 @@ chi_code chi_call(chi_func *f, uint64_t *slots, chi_error *err)
     return api_guest_error(err, func_of(f)->owner->store, code);
 }
 
+chi_entry *chi_enter(chi_store *s, uint32_t n, uint64_t **slots, chi_error *err)
+{
+    ErrorCode code;
+    Activation *a = activation_stay(store_of(s), n, slots, &code);
+    if (a)
+        return (chi_entry *)a;
+    Error e = {0};
+    error_set(&e, code, ERROR_NO_OFFSET, "%s", error_text(code));
+    api_error(err, &e);
+    return NULL;
+}
+
+void chi_leave(chi_entry *e)
+{
+    if (e)
+        activation_leave((Activation *)e);
+}
+
 chi_memory *chi_memory_new(chi_store *s, const chi_externtype *type,
                            chi_error *err)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/reservation.h"
 #include "runtime/slot.h"
 #include "runtime/store.h"
 
@@ -44,48 +45,80 @@ static uint64_t wanted_bytes(uint64_t bytes, uint64_t most)
     return bytes * 2 < most ? bytes * 2 : most;
 }
 
-/* What to ask the system for, one after the other: all, some room to grow,
- * no more than is needed.  Where all is refused addresses are scarce, and
- * others need them, too. */
-enum { STEPS = 3 };
+/* What to ask the system for, one after the other: all, what is declared,
+ * some room to grow, no more than is needed.  Where all is refused addresses
+ * are scarce, and others need them, too. */
+enum { STEPS = 4 };
 static void ladder(uint64_t bytes, uint64_t most, uint64_t steps[STEPS])
 {
     enum { ROOM = 1 << 20 };
     uint64_t some = bytes < ROOM / 2 ? ROOM : bytes * 2;
-    steps[0] = round_up(wanted_bytes(bytes, most));
-    steps[1] = round_up(some < most ? some : most);
-    steps[2] = round_up(bytes);
+    uint64_t wanted = wanted_bytes(bytes, most);
+    steps[0] = round_up(wanted);
+    steps[1] = round_up(most < wanted ? most : wanted);
+    steps[2] = round_up(some < most ? some : most);
+    steps[3] = round_up(bytes);
+}
+
+/* A memory with guards is one that the fault handler knows. */
+static bool guard(MemoryData *d, MemoryForm form)
+{
+    uint64_t below = slot_below(form);
+    if (form == MEMORY_EXPLICIT)
+        return true;
+    d->reservation =
+        reservation_add((uintptr_t)d->base - below, below + slot_above(form));
+    return d->reservation;
+}
+
+static bool take_slot(MemoryData *d, MemoryForm form)
+{
+    Slot slot;
+    if (!slot_take(form, &slot))
+        return false;
+    d->base = slot.base;
+    d->committed = slot.committed;
+    d->reserved = SLOT_BYTES;
+    d->form = form;
+    if (guard(d, form))
+        return true;
+    slot_give(form, slot);
+    d->base = NULL;
+    d->committed = 0;
+    return false;
+}
+
+static bool reserve_bytes(MemoryData *d, uint64_t size)
+{
+    uint64_t page = os_page_size();
+    if (size > SIZE_MAX / 2)
+        return false;
+    if (size == SLOT_BYTES)
+        return take_slot(d, MEMORY_EXPLICIT);
+    d->base = os_pages_reserve((size_t)(size + page));
+    d->reserved = size;
+    d->form = MEMORY_EXPLICIT;
+    return d->base;
 }
 
 static bool reserve(MemoryData *d, uint64_t size)
 {
-    uint64_t page = os_page_size();
-    Slot slot;
-    if (size > SIZE_MAX / 2)
-        return false;
-    if (size == SLOT_BYTES && slot_take(&slot)) {
-        d->base = slot.base;
-        d->committed = slot.committed;
-        d->reserved = size;
+    if (reserve_bytes(d, size))
         return true;
-    }
-    void *p = os_pages_reserve((size_t)(size + page));
-    if (!p) {
-        slot_flush();
-        p = os_pages_reserve((size_t)(size + page));
-    }
-    if (!p)
-        return false;
-    d->base = p;
-    d->reserved = size;
-    return true;
+    slot_flush();
+    return reserve_bytes(d, size);
 }
 
-static bool reserve_some(MemoryData *d, uint64_t bytes, uint64_t most)
+static bool reserve_explicit(MemoryData *d, uint64_t bytes, uint64_t most)
 {
     uint64_t steps[STEPS];
+    if (d->shared)
+        return reserve(d, round_up(most));
     ladder(bytes, most, steps);
-    return reserve(d, steps[0]) || reserve(d, steps[1]) || reserve(d, steps[2]);
+    for (int i = 0; i < STEPS; i++)
+        if (reserve(d, steps[i]))
+            return true;
+    return false;
 }
 
 /* Makes the first `bytes` memory; the reservation is large enough. */
@@ -121,7 +154,10 @@ static bool make_room(MemoryData *d, uint64_t bytes)
     if (d->shared || atomic_load(&d->pins))
         return false;
     ladder(bytes, d->max_pages << d->page_log2, steps);
-    return move(d, steps[0]) || move(d, steps[1]) || move(d, steps[2]);
+    for (int i = 0; i < STEPS; i++)
+        if (move(d, steps[i]))
+            return true;
+    return false;
 }
 
 /* ---- making and ending */
@@ -140,12 +176,20 @@ static MemoryData *new_data(const MemoryType *t)
     return d;
 }
 
+static void release(MemoryData *d)
+{
+    if (d->reservation)
+        reservation_remove(d->reservation);
+    if (d->reserved == SLOT_BYTES)
+        slot_give((MemoryForm)d->form, (Slot){d->base, d->committed});
+    else
+        os_pages_release(d->base, (size_t)(d->reserved + os_page_size()));
+}
+
 static void free_data(MemoryData *d)
 {
-    bool kept =
-        d->reserved == SLOT_BYTES && slot_give((Slot){d->base, d->committed});
-    if (d->base && !kept)
-        os_pages_release(d->base, (size_t)(d->reserved + os_page_size()));
+    if (d->base)
+        release(d);
     os_mutex_destroy(&d->lock);
     free(d);
 }
@@ -156,13 +200,37 @@ void memory_data_unref(MemoryData *d)
         free_data(d);
 }
 
-static bool set_up(MemoryData *d, const MemoryType *t, Error *err)
+static MemoryForm best_form(const Store *s, const MemoryType *t)
+{
+    bool guardable = !t->limits.is64 && t->page_log2 == 16;
+    return guardable ? (MemoryForm)s->best_form : MEMORY_EXPLICIT;
+}
+
+static bool reserve_form(MemoryData *d, MemoryForm best, uint64_t bytes)
+{
+    for (int form = best; form > MEMORY_EXPLICIT; form--)
+        if (take_slot(d, (MemoryForm)form))
+            return true;
+    return reserve_explicit(d, bytes, d->max_pages << d->page_log2);
+}
+
+/* A slot may come with a page, which is not there for guests to find. */
+static bool commit_exactly(MemoryData *d, uint64_t bytes)
+{
+    if (bytes >= d->committed || d->form == MEMORY_EXPLICIT)
+        return commit(d, bytes);
+    uint64_t keep = round_up(bytes);
+    if (!os_pages_decommit(d->base + keep, (size_t)(d->committed - keep)))
+        return false;
+    d->committed = keep;
+    return true;
+}
+
+static bool set_up(MemoryData *d, Store *s, const MemoryType *t, Error *err)
 {
     uint64_t pages = t->limits.min, bytes = pages << d->page_log2;
     uint64_t most = d->max_pages << d->page_log2;
-    bool reserved =
-        d->shared ? reserve(d, round_up(most)) : reserve_some(d, bytes, most);
-    if (!reserved || !commit(d, bytes))
+    if (!reserve_form(d, best_form(s, t), bytes) || !commit_exactly(d, bytes))
         return error_set(err, ERR_MEMORY, ERROR_NO_OFFSET,
                          "the system refuses %llu bytes for a %smemory",
                          (unsigned long long)(d->shared ? most : bytes),
@@ -215,7 +283,7 @@ static Memory *try_new(Store *s, const MemoryType *type, Error *err)
     if (!within_limits(s, type, err))
         return NULL;
     MemoryData *d = new_data(type);
-    if (d && !set_up(d, type, err)) {
+    if (d && !set_up(d, s, type, err)) {
         free_data(d);
         return NULL;
     }

@@ -1,23 +1,76 @@
 #include "runtime/slot.h"
 
 #include "os/os.h"
+#include "runtime/reservation.h"
 
 enum {
-    SLOTS = 16,
+    FORMS = MEMORY_WIDE + 1,
+    MOST_KEPT = 16,
     COMMITTED_KEPT = 64 << 10 /* one page of WebAssembly */
 };
 
-static Slot slots[SLOTS]; /* under the global lock */
-static uint32_t n_slots;
+static const uint32_t limits[FORMS] = {
+    [MEMORY_EXPLICIT] = MOST_KEPT, [MEMORY_DENSE] = 4, [MEMORY_WIDE] = 4};
 
-bool slot_take(Slot *out)
+/* Under the global lock. */
+static Slot slots[FORMS][MOST_KEPT];
+static uint32_t n_slots[FORMS];
+
+uint64_t slot_below(MemoryForm form)
+{
+    return form == MEMORY_WIDE ? MEMORY_WIDE_BELOW : 0;
+}
+
+uint64_t slot_above(MemoryForm form)
+{
+    switch (form) {
+    case MEMORY_WIDE: return MEMORY_WIDE_ABOVE;
+    case MEMORY_DENSE: return MEMORY_DENSE_ABOVE;
+    default: return SLOT_BYTES + os_page_size();
+    }
+}
+
+static bool take_kept(MemoryForm form, Slot *out)
 {
     os_mutex_lock(os_global_lock());
-    bool any = n_slots > 0;
+    bool any = n_slots[form] > 0;
     if (any)
-        *out = slots[--n_slots];
+        *out = slots[form][--n_slots[form]];
     os_mutex_unlock(os_global_lock());
     return any;
+}
+
+static bool keep(MemoryForm form, Slot s)
+{
+    os_mutex_lock(os_global_lock());
+    bool kept = n_slots[form] < limits[form];
+    if (kept)
+        slots[form][n_slots[form]++] = s;
+    os_mutex_unlock(os_global_lock());
+    return kept;
+}
+
+static bool map(MemoryForm form, Slot *out)
+{
+    uint64_t below = slot_below(form), size = below + slot_above(form);
+    if (size > SIZE_MAX / 2
+        || (form != MEMORY_EXPLICIT
+            && !reservation_has_room(size, form == MEMORY_WIDE)))
+        return false;
+    uint8_t *p = os_pages_reserve((size_t)size);
+    *out = (Slot){p ? p + below : NULL, 0};
+    return p;
+}
+
+static void unmap(MemoryForm form, Slot s)
+{
+    uint64_t below = slot_below(form);
+    os_pages_release(s.base - below, (size_t)(below + slot_above(form)));
+}
+
+bool slot_take(MemoryForm form, Slot *out)
+{
+    return take_kept(form, out) || map(form, out);
 }
 
 static bool clear(Slot *s)
@@ -31,21 +84,16 @@ static bool clear(Slot *s)
     return s->committed == 0 || os_pages_clear(s->base, (size_t)s->committed);
 }
 
-bool slot_give(Slot s)
+void slot_give(MemoryForm form, Slot s)
 {
-    if (!clear(&s))
-        return false;
-    os_mutex_lock(os_global_lock());
-    bool kept = n_slots < SLOTS;
-    if (kept)
-        slots[n_slots++] = s;
-    os_mutex_unlock(os_global_lock());
-    return kept;
+    if (!clear(&s) || !keep(form, s))
+        unmap(form, s);
 }
 
 void slot_flush(void)
 {
     Slot s;
-    while (slot_take(&s))
-        os_pages_release(s.base, (size_t)(SLOT_BYTES + os_page_size()));
+    for (int form = 0; form < FORMS; form++)
+        while (take_kept((MemoryForm)form, &s))
+            unmap((MemoryForm)form, s);
 }

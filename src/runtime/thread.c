@@ -267,6 +267,30 @@ void activation_leave(Activation *a)
     }
 }
 
+Activation *activation_stay(Store *s, uint32_t n, uint64_t **slots,
+                            ErrorCode *code)
+{
+    enum { RECORD = sizeof(Activation) / sizeof(uint64_t) };
+    Activation entered;
+    *code = activation_enter(&entered, s, false);
+    if (*code != ERR_OK)
+        return NULL;
+    uint64_t *first = entered.base + RECORD;
+    if ((uintptr_t)(first + n) >= entered.thread->stack_limit) {
+        activation_leave(&entered);
+        *code = ERR_STACK;
+        return NULL;
+    }
+    memset(first, 0, (n + (size_t)1) * sizeof *first);
+    Activation *a = (Activation *)entered.base;
+    *a = entered;
+    a->sp = first + n;
+    a->thread->top = a;
+    a->thread->entry->activation = a;
+    *slots = first;
+    return a;
+}
+
 ErrorCode activation_check(Activation *a, const uint64_t *sp)
 {
     Store *s = a->store;

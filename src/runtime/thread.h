@@ -67,6 +67,11 @@ Thread *thread_current(void);
 ErrorCode activation_enter(Activation *a, Store *s, bool may_run_long);
 /* The outermost one runs the releases that are due, then gives up the store. */
 void activation_leave(Activation *a);
+/* Enters with no code to run, for an embedder that stays inside around calls.
+ * The record is on the guest stack, which no switch of C stacks touches; behind
+ * it are n slots, zero at first, that the collector scans.  NULL: *code. */
+Activation *activation_stay(Store *s, uint32_t n, uint64_t **slots,
+                            ErrorCode *code);
 
 /* To be asked after each call of a host function.  false: the C stack was
  * switched while guest code was on it, and entries made elsewhere stand above

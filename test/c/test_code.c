@@ -241,6 +241,7 @@ static void both_sides_of_a_fork_compile(void)
     int what[4] = {0}, up[2], down[2];
     CodeSpan old = make(FUNCTION, &what[0], 100);
     CHECK(pipe(up) == 0 && pipe(down) == 0);
+    fflush(stdout);
     pid_t child = fork();
     int value = child ? 300 : 200;
     int from = child ? up[0] : down[0], to = child ? down[1] : up[1];
@@ -272,6 +273,7 @@ static void one_side_frees_what_the_other_runs(void)
 {
     int what = 0;
     CodeSpan s = make(FUNCTION, &what, 5);
+    fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
         code_free(s.exec);
@@ -290,6 +292,7 @@ static void forks_while_others_compile(void)
     for (int i = 0; i < THREADS; i++)
         pthread_create(&t[i], NULL, alloc_and_free, entries[i]);
     for (int i = 0; i < 20; i++) {
+        fflush(stdout);
         pid_t child = fork();
         if (child == 0) {
             CodeSpan s = make(FUNCTION, &what, 77);

@@ -1,4 +1,5 @@
 #include "check.h"
+#include "maps.h"
 
 #include <pthread.h>
 #include <sys/resource.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "runtime/memory.h"
+#include "runtime/reservation.h"
 #include "runtime/slot.h"
 #include "runtime/store.h"
 #include "runtime/table.h"
@@ -186,6 +188,141 @@ static void shared_memories_reserve_all_and_are_counted(void)
     store_unref(b);
 }
 
+/* ---- forms */
+
+static Memory *of_form(Store *s, MemoryForm form, MemoryType type)
+{
+    s->best_form = form;
+    Memory *m = must(s, type);
+    CHECK(m->data->form == form);
+    return m;
+}
+
+/* Nothing but what it has can be accessed from its base to `above`. */
+static void is_guarded(const Memory *m, uint64_t below, uint64_t above)
+{
+    const uint8_t *base = m->data->base;
+    uint64_t size = m->data->size;
+    CHECK(reservation_contains((uintptr_t)base - below));
+    CHECK(reservation_contains((uintptr_t)base + above - 1));
+    CHECK(!reservation_contains((uintptr_t)base + above));
+    CHECK(!reservation_contains((uintptr_t)base - below - 1));
+    if (size) {
+        CHECK(strcmp(protection_at(base), "rw-p") == 0);
+        CHECK(strcmp(protection_at(base + size - 1), "rw-p") == 0);
+    }
+    if (below) {
+        CHECK(strcmp(protection_at(base - 1), "---p") == 0);
+        CHECK(strcmp(protection_at(base - below), "---p") == 0);
+    }
+    for (uint64_t at = size; at < above; at = at * 2 + 65536)
+        CHECK(strcmp(protection_at(base + at), "---p") == 0);
+    CHECK(strcmp(protection_at(base + above - 1), "---p") == 0);
+}
+
+static void guards_surround_exactly_what_there_is(void)
+{
+    static const struct {
+        MemoryForm form;
+        uint64_t below, above;
+    } forms[] = {{MEMORY_WIDE, MEMORY_WIDE_BELOW, MEMORY_WIDE_ABOVE},
+                 {MEMORY_DENSE, 0, MEMORY_DENSE_ABOVE}};
+    Store *s = new_store(UINT64_MAX);
+    for (int round = 0; round < 3; round++) { /* slots are used again */
+        for (int i = 0; i < 2; i++) {
+            MemoryType type = type_of(round % 2, 4);
+            type.limits.shared = round == 2;
+            Memory *m = of_form(s, forms[i].form, type);
+            uint8_t *base = m->data->base;
+            is_guarded(m, forms[i].below, forms[i].above);
+            CHECK(memory_grow(m, 3) == type.limits.min);
+            touch(m, 0, 3 << 16, 1);
+            is_guarded(m, forms[i].below, forms[i].above);
+            CHECK(memory_grow(m, 2) == UINT64_MAX && m->data->base == base);
+            entity_unref(&m->e);
+            store_collect(s);
+            CHECK(!reservation_contains((uintptr_t)base));
+        }
+    }
+    store_unref(s);
+}
+
+static void some_types_have_no_guards(void)
+{
+    Store *s = new_store(UINT64_MAX);
+    MemoryType bytes = {.limits = {.min = 1, .max = 9}, .page_log2 = 0};
+    MemoryType wide = type_of(1, 9);
+    wide.limits.is64 = true;
+    CHECK(s->best_form == MEMORY_WIDE);
+    CHECK(lend(must(s, type_of(1, 1)))->data->form == MEMORY_WIDE);
+    CHECK(lend(must(s, bytes))->data->form == MEMORY_EXPLICIT);
+    CHECK(lend(must(s, wide))->data->form == MEMORY_EXPLICIT);
+    Memory *m = lend(of_form(s, MEMORY_EXPLICIT, type_of(1, NO_MAX)));
+    CHECK(!reservation_contains((uintptr_t)m->data->base));
+    CHECK(memory_none.form == MEMORY_EXPLICIT);
+    store_unref(s);
+}
+
+static void reservations_are_found_among_many(void)
+{
+    enum { N = 3000 };
+    static uint32_t numbers[N];
+    for (int round = 0; round < 3; round++) {
+        for (uintptr_t i = 0; i < N; i++)
+            if (!numbers[i])
+                numbers[i] = reservation_add((i + 1) << 20, 1 << 16);
+        for (uintptr_t i = 0; i < N; i += 7) {
+            CHECK(reservation_contains((i + 1) << 20));
+            CHECK(reservation_contains(((i + 1) << 20) + 65535));
+            CHECK(!reservation_contains(((i + 1) << 20) + 65536));
+        }
+        for (uintptr_t i = (uintptr_t)round; i < N; i += 3) {
+            reservation_remove(numbers[i]);
+            numbers[i] = 0;
+            CHECK(!reservation_contains((i + 1) << 20));
+        }
+    }
+    for (int i = 0; i < N; i++)
+        if (numbers[i])
+            reservation_remove(numbers[i]);
+    CHECK(!reservation_contains(1 << 20) && !reservation_contains(0));
+    CHECK(!reservation_contains(1) && !reservation_contains(UINTPTR_MAX));
+}
+
+static _Atomic bool looked_enough;
+static void *make_and_end(void *env)
+{
+    Store *s = new_store(UINT64_MAX);
+    for (int i = 0; i < 3000; i++) {
+        Memory *m = must(s, type_of(1, 1));
+        uintptr_t base = (uintptr_t)m->data->base;
+        CHECK(reservation_contains(base));
+        entity_unref(&m->e);
+        store_collect(s);
+    }
+    store_unref(s);
+    looked_enough = true;
+    return env;
+}
+
+static void reservations_are_found_while_others_come_and_go(void)
+{
+    pthread_t t[2];
+    Store *s = new_store(UINT64_MAX);
+    Memory *m = must(s, type_of(1, 1));
+    looked_enough = false;
+    for (int i = 0; i < 2; i++)
+        pthread_create(&t[i], NULL, make_and_end, NULL);
+    while (!looked_enough) {
+        CHECK(reservation_contains((uintptr_t)m->data->base));
+        CHECK(!reservation_contains((uintptr_t)s));
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    entity_unref(&m->e);
+    store_unref(s);
+}
+
 /* ---- under ulimit -v, in a child */
 
 static uint64_t address_space(void)
@@ -256,6 +393,36 @@ static void many_in_small_space(void)
 static void many_memories_fit_in_scarce_addresses(void)
 {
     in_child(many_in_small_space, 300 << 20);
+}
+
+static void grow_pinned_in_small_space(void)
+{
+    Store *s = new_store(UINT64_MAX);
+    Memory *m = must(s, type_of(1, 320)); /* 20 MiB */
+    CHECK(m->data->form == MEMORY_EXPLICIT);
+    CHECK(m->data->reserved == 20 << 20);
+    m->data->pins = 1;
+    CHECK(memory_grow(m, 319) == 1 && memory_grow(m, 1) == UINT64_MAX);
+}
+
+static void a_declared_maximum_is_reserved_if_it_can_be(void)
+{
+    in_child(grow_pinned_in_small_space, 40 << 20);
+}
+
+static void make_in_middling_space(void)
+{
+    Store *s = new_store(UINT64_MAX);
+    int n[MEMORY_WIDE + 1] = {0};
+    for (int i = 0; i < 100; i++)
+        n[must(s, type_of(1, NO_MAX))->data->form]++;
+    CHECK(n[MEMORY_WIDE] == 2 && n[MEMORY_DENSE] >= 2);
+    CHECK(n[MEMORY_EXPLICIT] > 80);
+}
+
+static void guards_leave_others_some_addresses(void)
+{
+    in_child(make_in_middling_space, (uint64_t)160 << 30);
 }
 
 /* After a fork the pages may be several mappings: then bytes are copied. */
@@ -635,10 +802,16 @@ int main(int argc, char **argv)
     RUN(pages_of_one_byte);
     RUN(shared_memories_reserve_all_and_are_counted);
     if (argc == 1) { /* sanitizers need addresses of their own */
+        RUN(guards_surround_exactly_what_there_is);
         RUN(memory64_moves_as_it_grows);
         RUN(scarce_addresses_are_shared_out);
         RUN(many_memories_fit_in_scarce_addresses);
+        RUN(a_declared_maximum_is_reserved_if_it_can_be);
+        RUN(guards_leave_others_some_addresses);
     }
+    RUN(some_types_have_no_guards);
+    RUN(reservations_are_found_among_many);
+    RUN(reservations_are_found_while_others_come_and_go);
     RUN(memory_moves_in_a_child_of_fork);
     RUN(bulk_operations_check_and_work);
     RUN(bulk_operations_are_interrupted);

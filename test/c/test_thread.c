@@ -205,6 +205,33 @@ static void another_thread_is_refused(void)
     store_unref(s);
 }
 
+static void staying_keeps_slots_and_others_out(void)
+{
+    Store *s = new_store();
+    ErrorCode code;
+    uint64_t *slots, *inner;
+    Activation a, *stay = activation_stay(s, 3, &slots, &code), *second;
+    CHECK(stay && code == ERR_OK && elsewhere(s) == ERR_BUSY);
+    CHECK(!slots[0] && !slots[1] && !slots[2]);
+    slots[2] = heap_host(s, "kept");
+    s->n_recent = 0;
+    CHECK(activation_enter(&a, s, false) == ERR_OK && a.base > slots + 3);
+    activation_leave(&a);
+    second = activation_stay(s, 0, &inner, &code);
+    CHECK(second && activation_is_innermost(second));
+    store_collect(s);
+    CHECK(s->n_releases == 0);
+    activation_leave(second);
+    CHECK(activation_is_innermost(stay) && elsewhere(s) == ERR_BUSY);
+    slots[2] = 0;
+    store_collect(s);
+    CHECK(s->n_releases == 1);
+    CHECK(!activation_stay(s, STACK_BYTES, &inner, &code) && code == ERR_STACK);
+    activation_leave(stay);
+    CHECK(elsewhere(s) == ERR_OK && s->n_releases == 0);
+    store_unref(s);
+}
+
 static void *stay_a_while(void *store)
 {
     Activation a;
@@ -638,6 +665,7 @@ int main(void)
     RUN(the_guest_stack_ends_in_an_error);
     RUN(the_native_stack_ends_in_an_error);
     RUN(another_thread_is_refused);
+    RUN(staying_keeps_slots_and_others_out);
     RUN(waiting_ends_when_the_owner_leaves);
     RUN(short_calls_and_stores_without_ticks_start_no_thread);
     RUN(ticks_come_while_a_long_call_runs);

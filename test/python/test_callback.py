@@ -269,3 +269,53 @@ def test_recursion_inside_python_of_a_callback_is_pythons_own():
 
     with pytest.raises(RecursionError):
         callback("(param i32) (result i32)", endless)(1)
+
+
+OVERWRITE = """(module (import "e" "f" (func $f (result {0})))
+  (func (export "other") (param i64 i64 i64) (result i64) (local i64 i64 i64)
+    (local.set 3 (i64.const -1)) (i64.const 77))
+  (func (export "g") (result {0}) (call $f)))"""
+
+
+def test_destructors_of_a_result_do_not_overwrite_it():
+    class Five:
+        def __index__(self):
+            return 5
+
+        def __del__(self):
+            e.other(-1, -1, -1)
+
+    e = chiasm.instantiate(OVERWRITE.format("i32"), {"e": {"f": Five}}).exports
+    assert e.g() == 5
+
+
+def test_the_conversion_of_one_result_does_not_overwrite_another():
+    class Six:
+        def __index__(self):
+            assert e.other(-1, -1, -1) == 77
+            return 6
+
+    for result in ((5, Six(), 7), [5, Six(), 7]):
+        e = chiasm.instantiate(
+            OVERWRITE.format("i32 i64 f32"), {"e": {"f": lambda result=result: result}}
+        ).exports
+        assert e.g() == (5, 6, 7.0)
+
+
+def test_destructors_of_results_that_are_refused_do_not_hide_why():
+    class Loud:
+        def __del__(self):
+            with pytest.raises(KeyError):
+                e.fails()
+
+    def fail():
+        raise KeyError
+
+    e = chiasm.instantiate(
+        """(module (import "e" "f" (func $f (result i32))) (import "e" "fail" (func $fail))
+          (func (export "fails") (call $fail))
+          (func (export "g") (result i32) (call $f)))""",
+        {"e": {"f": Loud, "fail": fail}},
+    ).exports
+    with pytest.raises(TypeError, match="must be an integer"):
+        e.g()

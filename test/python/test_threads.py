@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -362,3 +363,106 @@ def test_instances_are_made_and_dropped_in_many_threads():
             assert chiasm.Instance(m, {"env": {"f": lambda x: x + 1}}).exports.g(i) == i + 1
 
     run_all([work] * 8)
+
+
+def structs(n):
+    """A module whose `many` returns n fresh structs; before it ends it calls `last`."""
+    made = " ".join(f"(struct.new $s (i32.const {i}))" for i in range(n))
+    return f"""(module (type $s (struct (field i32)))
+      (import "env" "last" (func $last))
+      (func (export "many") (result {"anyref " * n}) {made} (call $last))
+      (func (export "junk") (loop (result i32)
+        (drop (struct.new $s (i32.const -1)))
+        (br_if 0 (i32.const 0)) (i32.const 0)) (drop)))"""
+
+
+class Trash:
+    """A cycle; when Python's collector finds it, `act` is called."""
+
+    def __init__(self, act):
+        self.me = self
+        self.act = act
+
+    def __del__(self):
+        self.act()
+
+
+@pytest.fixture
+def collect_next():
+    """A function that makes Python's collector run at the next allocation."""
+    gc.collect()
+    old = gc.get_threshold()
+    gc.disable()
+    gc.set_threshold(1)
+    yield gc.enable
+    gc.set_threshold(*old)
+    gc.enable()
+
+
+@pytest.mark.parametrize("gil", [True, False])
+def test_results_live_until_they_are_converted(collect_next, gil):
+    """Making Python objects of them may run destructors, and those this or other threads."""
+
+    def collect():
+        inst.store.collect()
+        inst.exports.junk()
+
+    def act():
+        collect()
+        time.sleep(0.001)
+
+    def last():
+        Trash(act)
+        collect_next()
+
+    def disturb():
+        while not stop.is_set():
+            collect()
+            time.sleep(0.0005)
+
+    n = 30
+    inst = chiasm.instantiate(structs(n), {"env": {"last": last}}, gil=gil)
+    stop = threading.Event()
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        for _ in range(20):
+            assert [s[0] for s in inst.exports.many()] == list(range(n))
+            gc.disable()
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_code_that_runs_between_a_call_and_its_results_waits_for_no_other_store(collect_next):
+    """Or two threads might wait for each other."""
+
+    def act():
+        try:
+            busy.exports.spin(1)
+        except RuntimeError as error:
+            seen.append(str(error))
+
+    def last():
+        Trash(act)
+        collect_next()
+
+    def long():
+        with pytest.raises(chiasm.Cancelled):
+            busy.exports.spin(0)
+
+    seen = []
+    busy = chiasm.instantiate(SPIN)
+    inst = chiasm.instantiate(structs(30), {"env": {"last": last}})
+    thread = threading.Thread(target=long)
+    thread.start()
+    while not busy.store.running:
+        time.sleep(0.001)
+    results = inst.exports.many()
+    gc.disable()
+    busy.cancel()
+    thread.join()
+    assert len(results) == 30
+    if sys.version_info < (3, 12):  # later ones collect between instructions only
+        assert len(seen) == 1
+    assert all("in use by another thread" in text for text in seen)

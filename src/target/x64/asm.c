@@ -30,16 +30,23 @@ struct AsmOffset {
 
 /* ---- the buffer ---- */
 
-static void fail(Assembler *a)
+/* The spare buffer serves before the first growth, and after a failure. */
+static void use_spare(Assembler *a)
 {
-    if (a->start != a->spare)
-        free(a->start);
-    a->failed = true;
     a->start = a->at = a->spare;
     a->end = a->spare + sizeof a->spare - ASM_SLACK;
 }
 
-/* Makes room for size bytes, or starts over in the spare buffer. */
+static void fail(Assembler *a)
+{
+    if (a->start != a->spare)
+        free(a->start);
+    use_spare(a);
+    a->failed = true;
+}
+
+/* Makes room for size bytes.  After a failure the code is lost, and the spare
+ * buffer is written again and again. */
 void asm_grow(Assembler *a, uint32_t size)
 {
     if (a->failed) {
@@ -50,12 +57,15 @@ void asm_grow(Assembler *a, uint32_t size)
     if (capacity < used + size)
         capacity = used + size;
     capacity += 4096;
+    uint8_t *old = a->start == a->spare ? NULL : a->start;
     uint8_t *grown =
-        capacity < LINK_POS ? realloc(a->start, capacity + ASM_SLACK) : NULL;
+        capacity < LINK_POS ? realloc(old, capacity + ASM_SLACK) : NULL;
     if (!grown) {
         fail(a);
         return;
     }
+    if (!old)
+        memcpy(grown, a->spare, used);
     a->start = grown;
     a->at = grown + used;
     a->end = grown + capacity;
@@ -86,14 +96,13 @@ void asm_init(Assembler *a, uint32_t cpu)
     memset(a, 0, sizeof *a);
     a->cpu = cpu;
     a->scratch = XMM7;
+    use_spare(a);
     a->labels = a->first_labels;
     a->label_capacity = sizeof a->first_labels / sizeof *a->first_labels;
 }
 
 void asm_reset(Assembler *a)
 {
-    if (a->failed)
-        a->start = a->end = NULL;
     a->at = a->start;
     a->failed = false;
     a->label_count = a->constant_count = a->offset_count = 0;
@@ -102,7 +111,7 @@ void asm_reset(Assembler *a)
 
 void asm_free(Assembler *a)
 {
-    if (!a->failed)
+    if (a->start != a->spare)
         free(a->start);
     if (a->labels != a->first_labels)
         free(a->labels);
@@ -165,20 +174,19 @@ void asm_bind(Assembler *a, Label l)
 static void put_jump(Assembler *a, Label l, uint8_t near, unsigned head,
                      unsigned head_length)
 {
-    uint8_t *p = asm_room(a);
+    uint8_t *p = a->at;
     int64_t distance = asm_is_bound(a, l)
                            ? (int64_t)asm_label_pos(a, l) - asm_pos(a) - 2
                            : INT64_MAX;
     if (near && fits8(distance)) {
         p[0] = near;
         p[1] = (uint8_t)distance;
-        a->at = p + 2;
+        asm_advance(a, 2);
         return;
     }
     put16(p, (uint16_t)head);
-    p += head_length;
-    asm_refer(a, p, l, 0);
-    a->at = p + 4;
+    asm_refer(a, p + head_length, l, 0);
+    asm_advance(a, head_length + 4);
 }
 
 void x64_jmp(Assembler *a, Label l) { put_jump(a, l, 0xeb, 0xe9, 1); }
@@ -197,8 +205,8 @@ void x64_lea_label(Assembler *a, Reg reg, Label l)
 
 static uint32_t put_short(Assembler *a, uint8_t opcode)
 {
-    put16(asm_room(a), opcode);
-    a->at += 2;
+    put16(a->at, opcode);
+    asm_advance(a, 2);
     return asm_pos(a);
 }
 
@@ -224,25 +232,24 @@ void asm_bytes(Assembler *a, const void *bytes, uint32_t n)
 {
     if (a->failed || n == 0)
         return;
-    if (a->at >= a->end || n > a->end - a->at)
+    if (n > a->end - a->at)
         asm_grow(a, n);
     if (a->failed)
         return;
     memcpy(a->at, bytes, n);
-    a->at += n;
+    asm_advance(a, n);
 }
 
 void asm_align(Assembler *a, unsigned n) { x64_nop(a, -asm_pos(a) & (n - 1)); }
 
 void asm_offset32(Assembler *a, Label to, Label from)
 {
-    uint8_t *p = asm_room(a);
     if (!grow_array(a, (void **)&a->offsets, &a->offset_capacity,
                     a->offset_count, sizeof *a->offsets))
         return;
     a->offsets[a->offset_count++] = (AsmOffset){asm_pos(a), to, from};
-    put32(p, 0);
-    a->at = p + 4;
+    put32(a->at, 0);
+    asm_advance(a, 4);
 }
 
 Mem asm_const(Assembler *a, const void *bytes, unsigned n)

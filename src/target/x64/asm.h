@@ -23,7 +23,7 @@ typedef struct AsmConstant AsmConstant;
 typedef struct AsmOffset AsmOffset;
 
 typedef struct Assembler {
-    uint8_t *start, *at, *end; /* an instruction may start before end */
+    uint8_t *start, *at, *end; /* at < end: an instruction has room */
     bool failed;
     Reg scratch;  /* xmm */
     uint32_t cpu; /* CPU_* */
@@ -37,7 +37,7 @@ typedef struct Assembler {
 
     uint32_t constant_head[64]; /* by hash: index + 1, or 0 */
     uint32_t first_labels[32];
-    uint8_t spare[64]; /* the buffer after a failure */
+    uint8_t spare[64]; /* the buffer at first, and after a failure */
 } Assembler;
 
 void asm_init(Assembler *a, uint32_t cpu);

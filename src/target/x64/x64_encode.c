@@ -8,13 +8,16 @@
 
 /* ---- the rows ---- */
 /* clang-format off */
-enum { P_NP = 0, P_66 = 0x66, P_F2 = 0xf2, P_F3 = 0xf3, P_LK = 0xf0, P_L66 = 0x66f0 };
-enum { P_SIZE_NP = 0, P_SIZE_66 = 1, P_SIZE_F2 = 1, P_SIZE_F3 = 1, P_SIZE_LK = 1, P_SIZE_L66 = 2 };
+enum { P_NP = 0, P_66 = 0x66, P_F2 = 0xf2, P_F3 = 0xf3,
+       P_LK = 0xf0, P_L66 = 0x66f0 };
+enum { P_SIZE_NP = 0, P_SIZE_66 = 1, P_SIZE_F2 = 1, P_SIZE_F3 = 1,
+       P_SIZE_LK = 1, P_SIZE_L66 = 2 };
 enum { PP_NP, PP_66, PP_F3, PP_F2, PP_LK = 0, PP_L66 = 0 };
 
 enum { MAP_B1, MAP_0F, MAP_38, MAP_3A };
 enum { HEAD_B1 = 0, HEAD_0F = 0x0f, HEAD_38 = 0x380f, HEAD_3A = 0x3a0f };
-enum { HEAD_SIZE_B1 = 0, HEAD_SIZE_0F = 1, HEAD_SIZE_38 = 2, HEAD_SIZE_3A = 2 };
+enum { HEAD_SIZE_B1 = 0, HEAD_SIZE_0F = 1,
+       HEAD_SIZE_38 = 2, HEAD_SIZE_3A = 2 };
 
 /* The operands' kinds: byte register, xmm, 16 aligned bytes, immediate. */
 #define KIND(k, byte, xmm, load16, imm) \
@@ -45,13 +48,19 @@ enum {
 };
 
 const X64Row x64_rows[X64_COUNT] = {
-#define X64(name, text, pre, map, op, d, w_, reg, rm, form_, vex, cpu_) [X64_##name] = { \
-    .head = HEAD_##map | (uint32_t)(op) << (8 * HEAD_SIZE_##map), .head_length = HEAD_SIZE_##map + 1, \
-    .opcode = op, .digit = d, .prefix_length = P_SIZE_##pre, .prefix = P_##pre, .w = 8 * w_, .form = FORM_##form_, \
-    .reg8 = K8_##reg, .rm8 = K8_##rm, .vex_map = MAP_##map, .vex_pp = PP_##pre, \
-    .v_in_register = VR_##vex, .v_in_memory = VM_##vex, .imm_size = KI_##rm, \
-    .sse = KX_##reg || KX_##rm || VI_##vex, .commutes = VC_##vex, .three = V3_##vex, .rm_xmm = KX_##rm, \
-    .aligned_load = K16_##rm, .vex_if = VI_##vex, .cpu = CPU_##cpu_},
+#define X64(name, text, pre, map, op, d, w_, reg, rm, form_, vex, cpu_) \
+    [X64_##name] = { \
+        .head = HEAD_##map | (uint32_t)(op) << (8 * HEAD_SIZE_##map), \
+        .head_length = HEAD_SIZE_##map + 1, .opcode = op, .digit = d, \
+        .prefix = P_##pre, .prefix_length = P_SIZE_##pre, .w = 8 * w_, \
+        .form = FORM_##form_, .reg8 = K8_##reg, .rm8 = K8_##rm, \
+        .vex_map = MAP_##map, .vex_pp = PP_##pre, .imm_size = KI_##rm, \
+        .v_in_register = VR_##vex, .v_in_memory = VM_##vex, \
+        .sse = KX_##reg != 0 || KX_##rm != 0 || VI_##vex != 0, \
+        .commutes = VC_##vex != 0, .three = V3_##vex != 0, \
+        .rm_xmm = KX_##rm != 0, .aligned_load = K16_##rm != 0, \
+        .vex_if = VI_##vex, .cpu = CPU_##cpu_, \
+    },
 #include "target/x64/x64.def"
 #undef X64
 };
@@ -96,16 +105,16 @@ static inline size_t put_modrm(uint8_t *p, size_t n, unsigned reg, unsigned rm)
 }
 
 /* As the SIB byte names them: 4 is no index, and base 5 may mean none. */
+static inline unsigned no_reg_is(Reg r, unsigned instead)
+{
+    return r ^ ((0u - (r >> 7)) & (NO_REG ^ instead));
+}
 static inline unsigned index_of(Mem m)
 {
     assert(m.index != RSP);
-    return m.index == NO_REG ? RSP : m.index;
+    return no_reg_is(m.index, RSP);
 }
-
-static inline unsigned base_of(Mem m)
-{
-    return m.base == NO_REG ? RBP : m.base;
-}
+static inline unsigned base_of(Mem m) { return no_reg_is(m.base, RBP); }
 
 /* Without a base: [rip + label], [index << scale + disp32], [disp32]. */
 static size_t put_baseless(Assembler *a, uint8_t *p, size_t n, unsigned reg,
@@ -118,7 +127,7 @@ static size_t put_baseless(Assembler *a, uint8_t *p, size_t n, unsigned reg,
         return n + 5;
     }
     p[n] = (uint8_t)(r | 4);
-    p[n + 1] = (uint8_t)(m.scale << 6 | (index_of(m) & 7) << 3 | 5);
+    p[n + 1] = (uint8_t)((unsigned)m.scale << 6 | (index_of(m) & 7) << 3 | 5);
     put32(p + n + 2, (uint32_t)m.disp);
     return n + 6;
 }
@@ -135,7 +144,7 @@ static inline size_t put_mem(Assembler *a, uint8_t *p, size_t n, unsigned reg,
     unsigned some = (m.disp != 0) | (base == RBP), wide = !fits8(m.disp);
     unsigned mode = some << wide;
     p[n] = (uint8_t)(mode << 6 | (reg & 7) << 3 | (sib ? RSP : base));
-    p[n + 1] = (uint8_t)(m.scale << 6 | (index & 7) << 3 | base);
+    p[n + 1] = (uint8_t)((unsigned)m.scale << 6 | (index & 7) << 3 | base);
     n += 1 + sib;
     put32(p + n, (uint32_t)m.disp);
     return n + mode * mode;
@@ -201,12 +210,18 @@ static bool load_unaligned(Assembler *a, const X64Row *row, Mem m)
     return true;
 }
 
+/* Whether reg is a source too; load_unaligned must not overwrite it then. */
+static inline bool reads_reg(const X64Row *row)
+{
+    return row->three || !row->vex_if || row == &x64_rows[X64_PTEST];
+}
+
 static void rr_sse(Assembler *a, const X64Row *row, Reg reg, Reg rm)
 {
-    uint8_t *p = asm_room(a);
-    a->at += row->form == FORM_VR
-                 ? put_rvr(a, p, row, row->digit, reg, rm)
-                 : put_rvr(a, p, row, reg, reg & row->v_in_register, rm);
+    uint8_t *p = a->at;
+    asm_advance(a, row->form == FORM_VR
+                       ? put_rvr(a, p, row, row->digit, reg, rm)
+                       : put_rvr(a, p, row, reg, reg & row->v_in_register, rm));
 }
 
 void x64_rr(Assembler *a, X64Op op, Reg reg, Reg rm)
@@ -217,21 +232,21 @@ void x64_rr(Assembler *a, X64Op op, Reg reg, Reg rm)
         rr_sse(a, row, reg, rm);
         return;
     }
-    uint8_t *p = asm_room(a);
-    a->at += put_legacy_r(p, row, reg, rm, row->head, row->head_length);
+    uint8_t *p = a->at;
+    asm_advance(a, put_legacy_r(p, row, reg, rm, row->head, row->head_length));
 }
 
 static void rm_sse(Assembler *a, const X64Row *row, Reg reg, Mem m)
 {
     if (load_unaligned(a, row, m)) {
-        assert(!row->three || reg != a->scratch);
+        assert(reg != a->scratch || !reads_reg(row));
         rr_sse(a, row, reg, a->scratch);
         return;
     }
-    uint8_t *p = asm_room(a);
-    a->at += row->form == FORM_VR
-                 ? put_rvm(a, p, row, row->digit, reg, m, 0)
-                 : put_rvm(a, p, row, reg, reg & row->v_in_memory, m, 0);
+    uint8_t *p = a->at;
+    asm_advance(a, row->form == FORM_VR
+                       ? put_rvm(a, p, row, row->digit, reg, m, 0)
+                       : put_rvm(a, p, row, reg, reg & row->v_in_memory, m, 0));
 }
 
 void x64_rm(Assembler *a, X64Op op, Reg reg, Mem m)
@@ -242,8 +257,9 @@ void x64_rm(Assembler *a, X64Op op, Reg reg, Mem m)
         rm_sse(a, row, reg, m);
         return;
     }
-    uint8_t *p = asm_room(a);
-    a->at += put_legacy_m(a, p, row, reg, m, row->head, row->head_length, 0);
+    uint8_t *p = a->at;
+    asm_advance(
+        a, put_legacy_m(a, p, row, reg, m, row->head, row->head_length, 0));
 }
 
 /* ---- three operands, and immediates behind two ---- */
@@ -252,56 +268,56 @@ void x64_rvr(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm)
 {
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RR);
-    uint8_t *p = asm_room(a);
-    a->at += put_rvr(a, p, row, reg, v, rm);
+    uint8_t *p = a->at;
+    asm_advance(a, put_rvr(a, p, row, reg, v, rm));
 }
 
 void x64_rvm(Assembler *a, X64Op op, Reg reg, Reg v, Mem m)
 {
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RR);
-    uint8_t *p = asm_room(a);
-    a->at += put_rvm(a, p, row, reg, v, m, 0);
+    uint8_t *p = a->at;
+    asm_advance(a, put_rvm(a, p, row, reg, v, m, 0));
 }
 
 void x64_rvri(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm, uint8_t imm)
 {
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RRI);
-    uint8_t *p = asm_room(a);
-    a->at += put_imm(p, put_rvr(a, p, row, reg, v, rm), imm, 1);
+    uint8_t *p = a->at;
+    asm_advance(a, put_imm(p, put_rvr(a, p, row, reg, v, rm), imm, 1));
 }
 
 void x64_rvmi(Assembler *a, X64Op op, Reg reg, Reg v, Mem m, uint8_t imm)
 {
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RRI);
-    uint8_t *p = asm_room(a);
-    a->at += put_imm(p, put_rvm(a, p, row, reg, v, m, 1), imm, 1);
+    uint8_t *p = a->at;
+    asm_advance(a, put_imm(p, put_rvm(a, p, row, reg, v, m, 1), imm, 1));
 }
 
 void x64_rri(Assembler *a, X64Op op, Reg reg, Reg rm, int32_t imm)
 {
     const X64Row *row = x64_row(a, op);
-    uint8_t *p = asm_room(a);
+    uint8_t *p = a->at;
     if (row->form == FORM_IMUL) {
         bool small = fits8(imm);
         size_t n = put_legacy_r(p, row, reg, rm, small ? 0x6b : 0x69, 1);
-        a->at += put_imm(p, n, imm, small ? 1 : 4);
+        asm_advance(a, put_imm(p, n, imm, small ? 1 : 4));
         return;
     }
     assert(row->form == FORM_RRI);
     size_t n = put_rvr(a, p, row, reg, reg & row->v_in_register, rm);
-    a->at += put_imm(p, n, imm, 1);
+    asm_advance(a, put_imm(p, n, imm, 1));
 }
 
 static void imul_rmi(Assembler *a, const X64Row *row, Reg reg, Mem m,
                      int32_t imm)
 {
-    uint8_t *p = asm_room(a);
+    uint8_t *p = a->at;
     unsigned size = fits8(imm) ? 1 : 4, head = fits8(imm) ? 0x6b : 0x69;
     size_t n = put_legacy_m(a, p, row, reg, m, head, 1, size);
-    a->at += put_imm(p, n, imm, size);
+    asm_advance(a, put_imm(p, n, imm, size));
 }
 
 void x64_rmi(Assembler *a, X64Op op, Reg reg, Mem m, int32_t imm)
@@ -313,13 +329,13 @@ void x64_rmi(Assembler *a, X64Op op, Reg reg, Mem m, int32_t imm)
     }
     assert(row->form == FORM_RRI);
     if (load_unaligned(a, row, m)) {
-        assert(!row->three || reg != a->scratch);
+        assert(reg != a->scratch || !reads_reg(row));
         x64_rri(a, op, reg, a->scratch, imm);
         return;
     }
-    uint8_t *p = asm_room(a);
+    uint8_t *p = a->at;
     size_t n = put_rvm(a, p, row, reg, reg & row->v_in_memory, m, 1);
-    a->at += put_imm(p, n, imm, 1);
+    asm_advance(a, put_imm(p, n, imm, 1));
 }
 
 /* ---- one operand and an immediate ---- */
@@ -355,21 +371,21 @@ static inline void put_digit_ri(Assembler *a, const X64Row *row, Reg rm,
                                 int32_t imm)
 {
     ImmForm f = imm_form(row, imm);
-    uint8_t *p = asm_room(a);
+    uint8_t *p = a->at;
     unsigned rex = row->w | rm >> 3;
     size_t n =
         put_head(p, row, rex, rex | (row->rm8 & rm), f.head, f.head_length);
     n = put_modrm(p, n, f.digit, rm);
-    a->at += put_imm(p, n, imm, f.size);
+    asm_advance(a, put_imm(p, n, imm, f.size));
 }
 
 /* Without ModRM: in rax with an immediate that needs more than a byte. */
 static void put_rax_i(Assembler *a, const X64Row *row, uint32_t opcode,
                       int32_t imm)
 {
-    uint8_t *p = asm_room(a);
+    uint8_t *p = a->at;
     size_t n = put_head(p, row, row->w, row->w, opcode, 1);
-    a->at += put_imm(p, n, imm, row->imm_size);
+    asm_advance(a, put_imm(p, n, imm, row->imm_size));
 }
 
 /* A byte is enough for the bits below the sign, with the same flags. */
@@ -416,11 +432,11 @@ void x64_mi(Assembler *a, X64Op op, Mem m, int32_t imm)
     const X64Row *row = x64_row(a, op);
     assert(row->form != FORM_XI && row->form != FORM_IMUL);
     ImmForm f = imm_form(row, imm);
-    uint8_t *p = asm_room(a);
+    uint8_t *p = a->at;
     unsigned rex = row->w | (index_of(m) >> 3) << 1 | base_of(m) >> 3;
     size_t n = put_head(p, row, rex, rex, f.head, f.head_length);
     n = put_mem(a, p, n, f.digit, m, f.size);
-    a->at += put_imm(p, n, imm, f.size);
+    asm_advance(a, put_imm(p, n, imm, f.size));
 }
 
 /* Without VEX the source is moved first. */
@@ -434,8 +450,9 @@ void x64_sse_shift(Assembler *a, X64Op op, Reg dst, Reg src, uint8_t imm)
         put_digit_ri(a, row, dst, imm);
         return;
     }
-    uint8_t *p = asm_room(a);
-    a->at += put_imm(p, put_rvr(a, p, row, row->digit, dst, src), imm, 1);
+    uint8_t *p = a->at;
+    asm_advance(a,
+                put_imm(p, put_rvr(a, p, row, row->digit, dst, src), imm, 1));
 }
 
 /* ---- one operand ---- */
@@ -443,14 +460,15 @@ void x64_sse_shift(Assembler *a, X64Op op, Reg dst, Reg src, uint8_t imm)
 void x64_r(Assembler *a, X64Op op, Reg rm)
 {
     const X64Row *row = x64_row(a, op);
-    uint8_t *p = asm_room(a);
+    uint8_t *p = a->at;
     if (row->form == FORM_PUSH) {
         uint8_t opcode = op == X64_PUSH ? 0x50 : 0x58;
-        a->at += put_head(p, row, rm >> 3, rm >> 3, opcode | (rm & 7), 1);
+        asm_advance(a,
+                    put_head(p, row, rm >> 3, rm >> 3, opcode | (rm & 7), 1));
         return;
     }
     assert(row->form == FORM_R || row->form == FORM_SHIFT);
-    a->at += put_legacy_r(p, row, row->digit, rm, row->head, 1);
+    asm_advance(a, put_legacy_r(p, row, row->digit, rm, row->head, 1));
 }
 
 void x64_m(Assembler *a, X64Op op, Mem m)
@@ -458,8 +476,8 @@ void x64_m(Assembler *a, X64Op op, Mem m)
     const X64Row *row = x64_row(a, op);
     assert(row->form == FORM_PUSH || row->form == FORM_R
            || row->form == FORM_SHIFT);
-    uint8_t *p = asm_room(a);
-    a->at += put_legacy_m(a, p, row, row->digit, m, row->head, 1, 0);
+    uint8_t *p = a->at;
+    asm_advance(a, put_legacy_m(a, p, row, row->digit, m, row->head, 1, 0));
 }
 
 /* ---- without a row ---- */
@@ -469,67 +487,66 @@ void x64_m(Assembler *a, X64Op op, Mem m)
 
 void x64_setcc(Assembler *a, Cond cc, Reg reg)
 {
-    uint8_t *p = asm_room(a);
-    a->at += put_legacy_r(p, &x64_rows[X64_MOV8], 0, reg,
-                          CONDITION_HEAD(0x90, cc), 2);
+    uint8_t *p = a->at;
+    asm_advance(a, put_legacy_r(p, &x64_rows[X64_MOV8], 0, reg,
+                                CONDITION_HEAD(0x90, cc), 2));
 }
 
 void x64_cmov32(Assembler *a, Cond cc, Reg dst, Reg src)
 {
-    uint8_t *p = asm_room(a);
-    a->at += put_legacy_r(p, &x64_rows[X64_MOV32], dst, src,
-                          CONDITION_HEAD(0x40, cc), 2);
+    uint8_t *p = a->at;
+    asm_advance(a, put_legacy_r(p, &x64_rows[X64_MOV32], dst, src,
+                                CONDITION_HEAD(0x40, cc), 2));
 }
 
 void x64_cmov64(Assembler *a, Cond cc, Reg dst, Reg src)
 {
-    uint8_t *p = asm_room(a);
-    a->at += put_legacy_r(p, &x64_rows[X64_MOV64], dst, src,
-                          CONDITION_HEAD(0x40, cc), 2);
+    uint8_t *p = a->at;
+    asm_advance(a, put_legacy_r(p, &x64_rows[X64_MOV64], dst, src,
+                                CONDITION_HEAD(0x40, cc), 2));
 }
 
 void x64_cmov32_m(Assembler *a, Cond cc, Reg dst, Mem src)
 {
-    uint8_t *p = asm_room(a);
-    a->at += put_legacy_m(a, p, &x64_rows[X64_MOV32], dst, src,
-                          CONDITION_HEAD(0x40, cc), 2, 0);
+    uint8_t *p = a->at;
+    asm_advance(a, put_legacy_m(a, p, &x64_rows[X64_MOV32], dst, src,
+                                CONDITION_HEAD(0x40, cc), 2, 0));
 }
 
 void x64_cmov64_m(Assembler *a, Cond cc, Reg dst, Mem src)
 {
-    uint8_t *p = asm_room(a);
-    a->at += put_legacy_m(a, p, &x64_rows[X64_MOV64], dst, src,
-                          CONDITION_HEAD(0x40, cc), 2, 0);
+    uint8_t *p = a->at;
+    asm_advance(a, put_legacy_m(a, p, &x64_rows[X64_MOV64], dst, src,
+                                CONDITION_HEAD(0x40, cc), 2, 0));
 }
 
 void x64_mov_imm64(Assembler *a, Reg reg, uint64_t imm)
 {
-    uint8_t *p = asm_room(a);
+    uint8_t *p = a->at;
     uint8_t opcode = (uint8_t)(0xb8 | (reg & 7)), b = reg >> 3;
     if (imm <= UINT32_MAX) {
-        p[0] = 0x40 | 1;
-        p += b;
-        p[0] = opcode;
-        put32(p + 1, (uint32_t)imm);
-        a->at = p + 5;
+        p[0] = 0x41;
+        p[b] = opcode;
+        put32(p + b + 1, (uint32_t)imm);
+        asm_advance(a, 5 + b);
     } else if ((int64_t)imm == (int32_t)imm) {
         p[0] = 0x48 | b;
         p[1] = 0xc7;
         p[2] = (uint8_t)(0xc0 | (reg & 7));
         put32(p + 3, (uint32_t)imm);
-        a->at = p + 7;
+        asm_advance(a, 7);
     } else {
         p[0] = 0x48 | b;
         p[1] = opcode;
         put64(p + 2, imm);
-        a->at = p + 10;
+        asm_advance(a, 10);
     }
 }
 
 static void put_plain(Assembler *a, uint32_t bytes, unsigned length)
 {
-    put32(asm_room(a), bytes);
-    a->at += length;
+    put32(a->at, bytes);
+    asm_advance(a, length);
 }
 
 void x64_ret(Assembler *a) { put_plain(a, 0xc3, 1); }
@@ -559,8 +576,8 @@ void x64_nop(Assembler *a, unsigned bytes)
     };
     while (bytes) {
         unsigned n = bytes < 9 ? bytes : 9;
-        memcpy(asm_room(a), nops[n - 1], 9);
-        a->at += n;
+        memcpy(a->at, nops[n - 1], 9);
+        asm_advance(a, n);
         bytes -= n;
     }
 }

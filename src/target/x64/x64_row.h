@@ -61,12 +61,13 @@ static inline bool x64_uses_vex(const Assembler *a, const X64Row *row)
 
 void asm_grow(Assembler *a, uint32_t size);
 
-/* Where the next instruction goes. */
-static inline uint8_t *asm_room(Assembler *a)
+/* n bytes at a->at are written; there is room for the next instruction.  The
+ * growth comes last, so that no function has to save registers for it. */
+static inline void asm_advance(Assembler *a, size_t n)
 {
+    a->at += n;
     if (__builtin_expect(a->at >= a->end, 0))
         asm_grow(a, 1);
-    return a->at;
 }
 
 /* The 4 bytes at p, which `tail` bytes of immediate follow, become the

@@ -57,12 +57,6 @@ static bool fetch(Assembler *a, const X64Row *row, Reg dst, Reg *src1, Mem m)
     return true;
 }
 
-/* A row of two operands has no first source. */
-static Reg first_source(const X64Row *row, Reg dst, Reg src1)
-{
-    return row->three ? src1 : dst;
-}
-
 void x64_sse(Assembler *a, X64Op op, Reg dst, Reg src1, Reg src2)
 {
     const X64Row *row = x64_row(a, op);
@@ -96,10 +90,11 @@ void x64_sse_i(Assembler *a, X64Op op, Reg dst, Reg src1, Reg src2, uint8_t imm)
 void x64_sse_m(Assembler *a, X64Op op, Reg dst, Reg src1, Mem src2)
 {
     const X64Row *row = x64_row(a, op);
-    src1 = first_source(row, dst, src1);
-    if (row->three && x64_uses_vex(a, row) && row->v_in_memory) {
+    if (!row->v_in_memory) {
+        x64_rm(a, op, dst, src2);
+    } else if (x64_uses_vex(a, row)) {
         x64_rvm(a, op, dst, src1, src2);
-    } else if (!x64_uses_vex(a, row) && fetch(a, row, dst, &src1, src2)) {
+    } else if (fetch(a, row, dst, &src1, src2)) {
         x64_sse(a, op, dst, src1, a->scratch);
     } else {
         move(a, dst, src1);
@@ -111,10 +106,11 @@ void x64_sse_mi(Assembler *a, X64Op op, Reg dst, Reg src1, Mem src2,
                 uint8_t imm)
 {
     const X64Row *row = x64_row(a, op);
-    src1 = first_source(row, dst, src1);
-    if (row->three && x64_uses_vex(a, row)) {
+    if (!row->v_in_memory) {
+        x64_rmi(a, op, dst, src2, imm);
+    } else if (x64_uses_vex(a, row)) {
         x64_rvmi(a, op, dst, src1, src2, imm);
-    } else if (!x64_uses_vex(a, row) && fetch(a, row, dst, &src1, src2)) {
+    } else if (fetch(a, row, dst, &src1, src2)) {
         x64_sse_i(a, op, dst, src1, a->scratch, imm);
     } else {
         move(a, dst, src1);
