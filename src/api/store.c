@@ -43,6 +43,8 @@ static void configure(Store *s)
         s->best_form = MEMORY_EXPLICIT;
     if (environment_says("CHIASM_REGISTERS", "4"))
         s->native_cache = 4;
+    if (environment_says("CHIASM_GC_STRESS", "1"))
+        heap_stress = true;
     if (environment_says("CHIASM_FUEL", "1") && !s->metered) {
         s->metered = true;
         s->fuel = UINT64_MAX / 2;
@@ -321,10 +323,10 @@ chi_memory *chi_caller_memory(chi_store *s)
 {
     const Thread *t = thread_current();
     const Activation *a = t ? thread_top(t) : NULL;
-    if (!a || a->store != store_of(s) || !a->fp)
+    if (!a || a->store != store_of(s))
         return NULL;
-    const Instance *i = frame_instance(a->fp);
-    if (i->module->n_memories == 0)
+    const Instance *i = a->fp ? frame_instance(a->fp) : native_caller(a);
+    if (!i || i->module->n_memories == 0)
         return NULL;
     return (chi_memory *)(i->module->n_memories == 1
                               ? i->memories[0]

@@ -39,7 +39,7 @@ uintptr_t stub_leave(void); /* leaves the innermost entry with the result */
 uintptr_t stub_lazy(void);  /* what lazy stubs call */
 
 /* ---- run.c: called by stubs */
-ErrorCode native_host(FuncRef *f, uint64_t *slots);
+ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame);
 void native_fail(ErrorCode code, uintptr_t fp, uintptr_t pc, Instance *i,
                  Landing *out);
 ErrorCode native_check(Instance *i, uintptr_t *stub_frame);

@@ -9,10 +9,15 @@
 #define CHI_NATIVE_NATIVE_H
 
 #include "runtime/instance.h"
+#include "runtime/thread.h"
 
 /* Can this process run machine code?  Tried once.  false: *why says what is
  * missing; then stores keep TIER_INTERP.  why may be NULL. */
 bool native_available(const char **why);
+
+/* Whose code called the host function that runs in this entry, innermost;
+ * NULL: none did. */
+Instance *native_caller(const Activation *a);
 
 /* For EngineHooks. */
 ErrorCode native_call(FuncRef *f, uint64_t *slots);

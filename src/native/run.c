@@ -62,12 +62,13 @@ ErrorCode native_call(FuncRef *f, uint64_t *slots)
     return code;
 }
 
-ErrorCode native_host(FuncRef *f, uint64_t *slots)
+ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame)
 {
     HostFunc *h = (HostFunc *)f->owner;
     Store *s = h->e.store;
-    const Activation *a =
+    Activation *a =
         atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
+    a->native_exit = stub_frame;
     ErrorCode code = h->call(h->host, s, slots);
     return activation_is_innermost(a) ? code : ERR_BUSY;
 }
@@ -131,6 +132,15 @@ static void walk_next(Walk *w, uintptr_t end)
     settle(w, end);
     if (w->fp)
         w->instance = (Instance *)w->fp[-1];
+}
+
+Instance *native_caller(const Activation *a)
+{
+    const uintptr_t *fp = (const uintptr_t *)a->native_exit;
+    if (!fp)
+        return NULL;
+    Walk w = walk_begin(fp[0], fp[1], NULL, a->native_fp);
+    return w.fp ? w.instance : NULL;
 }
 
 static void record_frames(Store *s, Walk w, uintptr_t end)

@@ -383,6 +383,7 @@ static void emit_exit(const FuncType *t)
         move_slot(RBP, -8, RBP, 16 + (int32_t)size.area.offset, T_I64, R10);
     x64_rr(&a, X64_MOV64, RDI, R11);
     x64_rr(&a, X64_MOV64, RSI, RSP);
+    x64_rr(&a, X64_MOV64, RDX, RBP);
     call_c((uintptr_t)native_host);
     Label failed = asm_label(&a);
     x64_rr(&a, X64_TEST32, RAX, RAX);

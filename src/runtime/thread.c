@@ -231,6 +231,7 @@ ErrorCode activation_enter(Activation *a, Store *s, bool may_run_long)
     a->thread = t;
     a->fp = NULL;
     a->pc = NULL;
+    a->native_exit = 0;
     a->ticks = false;
     a->serial = t->serial += 0x9e3779b97f4a7c15u;
     e->previous = t->entry;

@@ -23,6 +23,7 @@ typedef struct Activation {
     uint64_t serial;      /* equal to that of its entry record */
     uintptr_t native_sp; /* where compiled code leaves to, */
     uintptr_t native_fp; /* with this frame pointer */
+    uintptr_t native_exit; /* frame of the stub by which it called the host */
     Store *outer_ticking; /* put back at exit if `ticks` */
     bool ticks;
 } Activation;
