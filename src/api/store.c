@@ -5,9 +5,9 @@
 
 #include "api/api.h"
 #include "interp/interp.h"
+#include "interp/state.h"
 #include "native/native.h"
 #include "runtime/memory.h"
-#include "interp/state.h"
 
 ErrorCode api_call(FuncRef *f, uint64_t *slots)
 {

@@ -38,13 +38,13 @@ typedef struct {
 
 /* What compiled code calls, through instance->helpers. */
 enum {
-    HELPER_FAIL,   /* eax: ErrorCode; does not return */
-    HELPER_CHECK,  /* stack limit or interrupt; keeps every register */
-    HELPER_THROW,  /* edi: tag index, rsi: operands; does not return */
-    HELPER_RETHROW, /* rdi: exception word; does not return */
+    HELPER_FAIL,        /* eax: ErrorCode; does not return */
+    HELPER_CHECK,       /* stack limit or interrupt; keeps every register */
+    HELPER_THROW,       /* edi: tag index, rsi: operands; does not return */
+    HELPER_RETHROW,     /* rdi: exception word; does not return */
     HELPER_TAIL_ACROSS, /* jumped to: r11: FuncRef, xmm7: bytes of arguments on
                            the stack, the frame taken down */
-    HELPER_STEP /* + Op: interpreter's step */
+    HELPER_STEP         /* + Op: interpreter's step */
 };
 
 typedef struct Compiler Compiler;

@@ -18,8 +18,7 @@ void load_memory_base(Compiler *c)
     if (c->config->memory0 == MEMORY_EXPLICIT)
         return;
     x64_rm(&c->a, X64_MOV64, MEMORY_BASE, FIELD(CONTEXT, Instance, memory0));
-    x64_rm(&c->a, X64_MOV64, MEMORY_BASE,
-           FIELD(MEMORY_BASE, MemoryData, base));
+    x64_rm(&c->a, X64_MOV64, MEMORY_BASE, FIELD(MEMORY_BASE, MemoryData, base));
 }
 
 static void restore_context(Compiler *c)
@@ -63,8 +62,8 @@ static Reg source_reg(const Compiler *c, const Operand *o)
     return valid >> l->home & 1 ? l->home : NO_REG;
 }
 
-static bool is_source(const Move *moves, const Reg *sources, uint32_t n,
-                      Reg r, bool vec)
+static bool is_source(const Move *moves, const Reg *sources, uint32_t n, Reg r,
+                      bool vec)
 {
     for (uint32_t k = 0; k < n; k++)
         if (sources[k] == r && type_is_vec(moves[k].value.type) == vec)
@@ -103,8 +102,7 @@ static void move_registers(Compiler *c, Move *moves, Reg *sources, uint32_t n)
             Reg from = sources[k], scratch = vec ? VEC_SCRATCH : SCRATCH;
             move_reg(c, vec ? T_V128 : T_I64, scratch, from);
             for (uint32_t j = 0; j < n; j++)
-                if (sources[j] == from
-                    && (moves[j].to.place == IN_VEC) == vec)
+                if (sources[j] == from && (moves[j].to.place == IN_VEC) == vec)
                     sources[j] = scratch;
             break;
         }
@@ -213,12 +211,10 @@ static void compile_stack_check(Compiler *c)
     asm_bind(&c->a, back);
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, e.store));
     if (c->frame <= SMALL) {
-        x64_rm(&c->a, X64_CMP64, RSP,
-               FIELD(SCRATCH, Store, native_limit));
+        x64_rm(&c->a, X64_CMP64, RSP, FIELD(SCRATCH, Store, native_limit));
     } else {
         /* In front of the frame's making: rsp may be anywhere above it. */
-        x64_rm(&c->a, X64_MOV64, SCRATCH,
-               FIELD(SCRATCH, Store, native_limit));
+        x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(SCRATCH, Store, native_limit));
         x64_ri(&c->a, X64_ADD64, SCRATCH, c->frame);
         x64_jcc(&c->a, CC_B, slow); /* an interrupt: all ones */
         x64_rr(&c->a, X64_CMP64, RSP, SCRATCH);
@@ -377,8 +373,7 @@ static Call prepare_call(Compiler *c, const FuncType *t)
     }
     send_values(c, t->n_params, t->types, abi_param, RSP, 0);
     if (size.results && size.area.place == IN_INT)
-        x64_rm(&c->a, X64_LEA64, size.area.reg,
-               mem(RSP, (int32_t)size.args));
+        x64_rm(&c->a, X64_LEA64, size.area.reg, mem(RSP, (int32_t)size.args));
     return call;
 }
 
@@ -423,8 +418,7 @@ static void call_own(Compiler *c, uint32_t k)
 static void load_memory_base_of_callee(Compiler *c)
 {
     x64_rm(&c->a, X64_MOV64, MEMORY_BASE, FIELD(CONTEXT, Instance, memory0));
-    x64_rm(&c->a, X64_MOV64, MEMORY_BASE,
-           FIELD(MEMORY_BASE, MemoryData, base));
+    x64_rm(&c->a, X64_MOV64, MEMORY_BASE, FIELD(MEMORY_BASE, MemoryData, base));
 }
 
 /* Calls through the FuncRef in r11, perhaps of another instance. */

@@ -57,8 +57,8 @@ static void list_locals(Compiler *c)
 {
     const Func *f = c->f;
     const FuncType *t = &f->type->func;
-    c->locals = reserve(c->locals, &c->locals_capacity, f->n_locals,
-                        sizeof(Local));
+    c->locals =
+        reserve(c->locals, &c->locals_capacity, f->n_locals, sizeof(Local));
     uint32_t slot = 0, n = 0;
     for (; n < t->n_params; n++) {
         c->locals[n] = (Local){kind_of(t->types[n]), NO_REG, slot, 0};
@@ -91,8 +91,8 @@ static void weigh_locals(Compiler *c)
         }
         Op op = walk_op(&r);
         walk_skip(&r, op);
-        bool opens = (code >= 0x02 && code <= 0x04) || code == 0x06
-                     || code == 0x1f;
+        bool opens =
+            (code >= 0x02 && code <= 0x04) || code == 0x06 || code == 0x1f;
         if (opens) {
             bool loop = code == 0x03 && depth < sizeof loops;
             if (depth < sizeof loops)
@@ -197,8 +197,7 @@ static void begin(Compiler *c, const Module *m, const Func *f,
 /* One operand slot more than there are operands, for a copy; one below. */
 static bool lay_out_frame(Compiler *c)
 {
-    uint64_t slots =
-        (uint64_t)c->f->local_slots + c->f->max_height + 2;
+    uint64_t slots = (uint64_t)c->f->local_slots + c->f->max_height + 2;
     uint64_t bytes = FRAME_FIXED + 8 * slots;
     if (bytes > 1 << 24)
         return false;

@@ -17,9 +17,9 @@
 #ifndef CHI_BASELINE_COMPILER_H
 #define CHI_BASELINE_COMPILER_H
 
+#include "base/reader.h"
 #include "baseline/abi.h"
 #include "baseline/baseline.h"
-#include "base/reader.h"
 #include "runtime/instance.h"
 #include "runtime/memory.h"
 #include "target/x64/asm.h"
@@ -27,10 +27,10 @@
 typedef enum { AT_CONST, AT_LOCAL, AT_REG, AT_SLOT, AT_FLAGS } Place;
 
 typedef struct {
-    uint8_t place; /* Place */
-    uint8_t type;  /* kind byte of its Type */
-    uint8_t reg;   /* AT_REG */
-    uint8_t cond;  /* AT_FLAGS: Cond, or one of those below */
+    uint8_t place;   /* Place */
+    uint8_t type;    /* kind byte of its Type */
+    uint8_t reg;     /* AT_REG */
+    uint8_t cond;    /* AT_FLAGS: Cond, or one of those below */
     uint32_t height; /* slots below it */
     uint64_t value;  /* AT_CONST: bits; AT_LOCAL: index */
 } Operand;
@@ -39,16 +39,16 @@ typedef struct {
 enum { COND_FLOAT_EQ = 16, COND_FLOAT_NE = 17 };
 
 typedef struct {
-    uint8_t kind; /* Op that opened it; 0: the function's */
-    bool dead;    /* nothing reaches here */
-    bool targeted; /* some branch goes to its end */
-    Label label;   /* LOOP: its head; else its end */
+    uint8_t kind;    /* Op that opened it; 0: the function's */
+    bool dead;       /* nothing reaches here */
+    bool targeted;   /* some branch goes to its end */
+    Label label;     /* LOOP: its head; else its end */
     Label otherwise; /* IF: of the false edge */
     uint32_t base;   /* operands below its parameters */
     uint32_t height; /* slots below them */
     const Type *params, *results;
     uint32_t n_params, n_results;
-    Type single; /* storage for a lone result */
+    Type single;       /* storage for a lone result */
     uint32_t start;    /* offset of its opcode */
     uint32_t exn_slot; /* CATCH: where its exception is */
     Label way;         /* of a br_table that passes values, + 1; else 0 */
@@ -93,13 +93,13 @@ typedef struct Compiler {
     uint32_t n_locals, locals_capacity;
     uint32_t *weights;
 
-    uint32_t free_ints, free_vecs;     /* cache registers nobody owns */
-    uint32_t valid_ints, valid_vecs;   /* homes that hold their local */
-    uint32_t dirty_ints, dirty_vecs;   /* homes newer than their slot */
-    uint32_t home_ints, home_vecs;     /* registers that are homes */
+    uint32_t free_ints, free_vecs;             /* cache registers nobody owns */
+    uint32_t valid_ints, valid_vecs;           /* homes that hold their local */
+    uint32_t dirty_ints, dirty_vecs;           /* homes newer than their slot */
+    uint32_t home_ints, home_vecs;             /* registers that are homes */
     uint32_t home_of_int[16], home_of_vec[16]; /* their locals */
-    int32_t operands; /* bytes from rbp down to operand slot 0 */
-    int32_t frame;    /* bytes from rbp down to rsp */
+    int32_t operands;     /* bytes from rbp down to operand slot 0 */
+    int32_t frame;        /* bytes from rbp down to rsp */
     int32_t results_area; /* bytes of results that do not fit in registers */
     uint32_t stack_args;  /* bytes that the function pops */
     bool has_handlers;
@@ -129,8 +129,7 @@ enum {
     SCRATCH = R11,
     VEC_SCRATCH = XMM7
 };
-#define INT_CACHE                                                              \
-    (1u << RAX | 1u << RCX | 1u << RDX | 1u << RSI | 1u << RDI)
+#define INT_CACHE (1u << RAX | 1u << RCX | 1u << RDX | 1u << RSI | 1u << RDI)
 #define VEC_CACHE 0x7fu
 
 static inline bool type_is_vec(uint8_t t)
@@ -192,7 +191,7 @@ void spill_registers(Compiler *c); /* operands in registers go to slots */
 void spill_all(Compiler *c);       /* locals as well; constants stay */
 /* Operands from .. to - 1, whatever they are. */
 void spill_range(Compiler *c, uint32_t from, uint32_t to);
-void settle_flags(Compiler *c);    /* the top, if it is flags, to a register */
+void settle_flags(Compiler *c); /* the top, if it is flags, to a register */
 void detach_local(Compiler *c, uint32_t index); /* operands that are it */
 void set_local(Compiler *c, uint32_t index, Operand o);
 void save_homes(Compiler *c);    /* before a call: the dirty ones to slots */
@@ -239,10 +238,10 @@ typedef struct Rule Rule;
 typedef void Emit(Compiler *c, const Rule *rule);
 struct Rule {
     Emit *emit;
-    uint16_t x, y; /* X64Op, or what the emitter wants */
+    uint16_t x, y;     /* X64Op, or what the emitter wants */
     uint8_t a, b, out; /* types of operands and result; 0: none */
     uint8_t flag;
-    uint8_t operands; /* of emit_step; STEP_HAND: by the immediates */
+    uint8_t operands;  /* of emit_step; STEP_HAND: by the immediates */
     bool fails, twice; /* may fail; pushes two */
     bool takes_flags;  /* the topmost operand may be AT_FLAGS */
     bool pure;         /* no effect but on operands and locals */
@@ -257,9 +256,9 @@ Emit emit_block, emit_loop, emit_if, emit_else, emit_end, emit_br, emit_br_if,
     emit_br_on_non_null, emit_br_on_cast;
 Emit emit_call, emit_call_indirect, emit_call_ref, emit_return_call,
     emit_return_call_indirect, emit_return_call_ref;
-Emit emit_local_get, emit_local_set, emit_global_get,
-    emit_global_set, emit_const, emit_ref_func, emit_ref_null,
-    emit_ref_is_null, emit_convert_ref;
+Emit emit_local_get, emit_local_set, emit_global_get, emit_global_set,
+    emit_const, emit_ref_func, emit_ref_null, emit_ref_is_null,
+    emit_convert_ref;
 Emit emit_alu, emit_shift, emit_mul, emit_div, emit_compare, emit_eqz,
     emit_bits, emit_extend, emit_wrap, emit_float_bin, emit_float_un,
     emit_float_sign, emit_float_compare, emit_round, emit_int_to_float,

@@ -44,8 +44,8 @@ void fail_if_error(Compiler *c)
 
 void add_aside(Compiler *c, AsideKind kind, Label label, Label back)
 {
-    c->asides = grow(c->asides, &c->asides_capacity, c->n_asides,
-                     sizeof(Aside));
+    c->asides =
+        grow(c->asides, &c->asides_capacity, c->n_asides, sizeof(Aside));
     c->asides[c->n_asides++] = (Aside){kind, label, back, c->at};
 }
 
@@ -137,8 +137,8 @@ static const Type *results_of(const Block *b)
 
 static Block *open_block(Compiler *c, uint8_t kind)
 {
-    c->blocks = grow(c->blocks, &c->blocks_capacity, c->n_blocks,
-                     sizeof(Block));
+    c->blocks =
+        grow(c->blocks, &c->blocks_capacity, c->n_blocks, sizeof(Block));
     Block *b = &c->blocks[c->n_blocks++];
     memset(b, 0, sizeof *b);
     b->kind = kind;
@@ -612,9 +612,9 @@ void emit_catch(Compiler *c, const Rule *rule)
     if (c->op == OP_CATCH)
         t = &c->m->tags[reader_u32(&c->r)]->func;
     uint32_t pc = (uint32_t)reader_offset(&c->r), k = 0;
-    while (k < c->f->n_handlers
-           && (c->f->handlers[k].start != b->start
-               || c->f->handlers[k].pc != pc))
+    while (
+        k < c->f->n_handlers
+        && (c->f->handlers[k].start != b->start || c->f->handlers[k].pc != pc))
         k++;
     enter_arm(c, b);
     b->kind = (uint8_t)c->op;

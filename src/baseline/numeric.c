@@ -7,8 +7,7 @@ static bool fits_imm(const Operand *o)
 {
     if (o->place != AT_CONST)
         return false;
-    return o->type == T_I32
-           || (uint64_t)(int64_t)(int32_t)o->value == o->value;
+    return o->type == T_I32 || (uint64_t)(int64_t)(int32_t)o->value == o->value;
 }
 
 enum { COMMUTES = 1, IS_ADD = 2, IS_MUL = 4 };
@@ -81,7 +80,7 @@ void emit_alu(Compiler *c, const Rule *rule)
         swap(&a, &b);
     Reg rb = fits_imm(&b) || is_memory(c, &b) ? NO_REG : use(c, &b);
     Reg ra = in_register(c, &a);
-    const Operand *reuse = a.place == AT_REG             ? &a
+    const Operand *reuse = a.place == AT_REG               ? &a
                            : commutes && b.place == AT_REG ? &b
                                                            : NULL;
     Result r = result_reg(c, rule->a, reuse);
@@ -168,9 +167,9 @@ static void take_dividend(Compiler *c, Operand *a, Operand *b)
 static void divide_signed(Compiler *c, const Rule *rule, const Operand *b)
 {
     bool wide = rule->a == T_I64, rem = rule->flag & IS_REM;
-    bool known = b->place == AT_CONST
-                 && (wide ? b->value != UINT64_MAX
-                          : (uint32_t)b->value != UINT32_MAX);
+    bool known =
+        b->place == AT_CONST
+        && (wide ? b->value != UINT64_MAX : (uint32_t)b->value != UINT32_MAX);
     Label done = asm_label(&c->a), divide = asm_label(&c->a);
     if (!known) {
         x64_ri(&c->a, wide ? X64_CMP64 : X64_CMP32, SCRATCH, -1);
@@ -206,8 +205,7 @@ static bool divide_by_power(Compiler *c, const Rule *rule, Operand *a,
     if (rule->flag & IS_REM)
         x64_ri(&c->a, wide ? X64_AND64 : X64_AND32, r.reg, (int32_t)(n - 1));
     else if (n > 1)
-        x64_ri(&c->a, wide ? X64_SHR64 : X64_SHR32, r.reg,
-               __builtin_ctzll(n));
+        x64_ri(&c->a, wide ? X64_SHR64 : X64_SHR32, r.reg, __builtin_ctzll(n));
     release(c, a);
     result_done(c, r);
     return true;

@@ -497,8 +497,7 @@ void settle_flags(Compiler *c)
 
 #define FOR_BITS(r, set)                                                       \
     for (uint32_t bits_ = (set), r;                                            \
-         bits_ && (r = (uint32_t)__builtin_ctz(bits_), 1);                     \
-         bits_ &= bits_ - 1)
+         bits_ && (r = (uint32_t)__builtin_ctz(bits_), 1); bits_ &= bits_ - 1)
 
 void save_homes(Compiler *c)
 {

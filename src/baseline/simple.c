@@ -60,9 +60,7 @@ void emit_const(Compiler *c, const Rule *rule)
     uint32_t low;
     uint64_t bits;
     switch (rule->out) {
-    case T_I32:
-        push_const(c, T_I32, (uint32_t)reader_s32(&c->r));
-        return;
+    case T_I32: push_const(c, T_I32, (uint32_t)reader_s32(&c->r)); return;
     case T_I64: push_const(c, T_I64, (uint64_t)reader_s64(&c->r)); return;
     case T_F32:
         memcpy(&low, reader_bytes(&c->r, 4), 4);

@@ -217,12 +217,12 @@ ErrorCode interp_run(const uint8_t *pc, uint64_t *sp, uint64_t *fp,
                      const BranchEntry *stp, bool metered);
 
 /* What the handlers are written with; INSTANCE and TRAP are the dispatcher's. */
-#define PUSH(x)    (*sp++ = tos, tos = (x))
-#define DROP()     (tos = *--sp)
-#define SPILL()    (*sp = tos)
-#define FILL()     (tos = *sp)
-#define MODULE     (INSTANCE->module)
-#define THE_STORE  (INSTANCE->e.store)
+#define PUSH(x)   (*sp++ = tos, tos = (x))
+#define DROP()    (tos = *--sp)
+#define SPILL()   (*sp = tos)
+#define FILL()    (tos = *sp)
+#define MODULE    (INSTANCE->module)
+#define THE_STORE (INSTANCE->e.store)
 #define CHECK(code_expr)                                                       \
     do {                                                                       \
         ErrorCode code_ = (code_expr);                                         \

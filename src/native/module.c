@@ -103,8 +103,7 @@ static bool make_lazy_stubs(NativeModule *n)
     for (uint32_t k = 0; k < n->n; k++) {
         uint8_t *p = span.write + k * LAZY_BYTES;
         const uint8_t *exec = span.exec + k * LAZY_BYTES;
-        int32_t distance =
-            (int32_t)(stub_lazy() - (uintptr_t)exec - LAZY_CALL);
+        int32_t distance = (int32_t)(stub_lazy() - (uintptr_t)exec - LAZY_CALL);
         memset(p, 0xcc, LAZY_BYTES);
         p[0] = 0xe8;
         memcpy(p + 1, &distance, sizeof distance);
@@ -166,8 +165,7 @@ static ErrorCode compile(NativeModule *n, uint32_t k)
         .size = code.size,
         .func = f,
         .module = n,
-        .positions =
-            copy(code.positions, code.n_positions * sizeof(Position)),
+        .positions = copy(code.positions, code.n_positions * sizeof(Position)),
         .n_positions = code.n_positions,
         .landings = copy(code.landings, f->n_handlers * sizeof(uint32_t)),
         .operands = code.operands,

@@ -20,15 +20,13 @@ static void limit_stack(Store *s, const Thread *t)
     uintptr_t low = t->native_low + t->native_margin;
     if (low > here) /* a stack of someone else's making */
         low = 0;
-    uintptr_t limit = here - low > s->limits.stack
-                          ? here - (uintptr_t)s->limits.stack
-                          : low;
+    uintptr_t limit =
+        here - low > s->limits.stack ? here - (uintptr_t)s->limits.stack : low;
     s->native_stack_limit = limit;
     uintptr_t old =
         atomic_load_explicit(&s->native_limit, memory_order_relaxed);
     while (old != limit && old != UINTPTR_MAX
-           && !atomic_compare_exchange_weak(&s->native_limit, &old, limit)) {
-    }
+           && !atomic_compare_exchange_weak(&s->native_limit, &old, limit)) {}
 }
 
 static const void *entry_of(FuncRef *f)
@@ -66,8 +64,7 @@ ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame)
 {
     HostFunc *h = (HostFunc *)f->owner;
     Store *s = h->e.store;
-    Activation *a =
-        atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
+    Activation *a = atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
     a->native_exit = stub_frame;
     ErrorCode code = h->call(h->host, s, slots);
     return activation_is_innermost(a) ? code : ERR_BUSY;
@@ -149,8 +146,7 @@ static void record_frames(Store *s, Walk w, uintptr_t end)
     for (; w.fp; walk_next(&w, end)) {
         s->frame_depth++;
         if (s->n_frames < FRAMES_KEPT)
-            s->frames[s->n_frames++] =
-                (Frame){w.instance, w.code->func, w.at};
+            s->frames[s->n_frames++] = (Frame){w.instance, w.code->func, w.at};
     }
 }
 
@@ -168,12 +164,12 @@ static uint64_t *local_at(const uintptr_t *fp, uint32_t slot)
     return (uint64_t *)((uintptr_t)fp - FRAME_FIXED - 8 * (slot + 1));
 }
 
-static void land(const Walk *w, const Handler *h, const Exn *exn,
-                 uint64_t word, Landing *out)
+static void land(const Walk *w, const Handler *h, const Exn *exn, uint64_t word,
+                 Landing *out)
 {
     uintptr_t fp = (uintptr_t)w->fp;
-    uint64_t *sp = (uint64_t *)(fp - (uintptr_t)w->code->operands) + h->height
-                   - h->drop;
+    uint64_t *sp =
+        (uint64_t *)(fp - (uintptr_t)w->code->operands) + h->height - h->drop;
     if (h->kind == HANDLER_CATCH || h->kind == HANDLER_CATCH_REF)
         for (uint32_t k = 0; k < exn->o.length; k++)
             *sp++ = exn->slots[k];
@@ -238,8 +234,7 @@ ErrorCode native_rethrow(Instance *i, uint64_t word)
 ErrorCode native_check(Instance *i, uintptr_t *stub_frame)
 {
     Store *s = i->e.store;
-    Activation *a =
-        atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
+    Activation *a = atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
     uintptr_t limit = s->native_stack_limit;
     if (atomic_exchange(&s->native_limit, limit) == UINTPTR_MAX) {
         ErrorCode code = activation_check(a, a->base);

@@ -259,7 +259,7 @@ bool stubs_make(void)
     helpers[HELPER_TAIL_ACROSS] = (const void *)tail_across;
     helpers[HELPER_FAIL] = (const void *)fail_stub;
     helpers[HELPER_CHECK] = (const void *)check;
-    helpers[HELPER_THROW] = (const void *)throw;
+    helpers[HELPER_THROW] = (const void *) throw;
     helpers[HELPER_RETHROW] = (const void *)rethrow;
     for (unsigned k = 0; k < OP_COUNT; k++)
         helpers[HELPER_STEP + k] = (const void *)(uintptr_t)interp_steps[k];
@@ -375,8 +375,7 @@ static void emit_exit(const FuncType *t)
     for (uint32_t k = 0; k < t->n_params; k++) {
         AbiLoc l = abi_param(&cursor, t->types[k]);
         if (l.place == IN_MEMORY)
-            move_slot(RSP, slot, RBP, 16 + (int32_t)l.offset, t->types[k],
-                      R10);
+            move_slot(RSP, slot, RBP, 16 + (int32_t)l.offset, t->types[k], R10);
         slot += 8 * (int32_t)type_slots(t->types[k]);
     }
     if (size.results && size.area.place == IN_MEMORY)

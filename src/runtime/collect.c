@@ -90,7 +90,7 @@ static __attribute__((noinline)) void mark_native_stack(Collector *c,
     __builtin_unwind_init();
     uintptr_t here = (uintptr_t)__builtin_frame_address(0) - 256;
     mark_range(c, (const uint64_t *)(here & ~(uintptr_t)7),
-                      (const uint64_t *)t->native_base);
+               (const uint64_t *)t->native_base);
 }
 
 /* The guest stack from its base: entries of other stores as well, which does

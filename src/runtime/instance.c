@@ -75,9 +75,9 @@ FuncRef *instance_func_slow(Instance *i, uint32_t index)
     f->context = i;
     f->type_id = f->type->id;
     if (i->code_table)
-        f->code = __atomic_load_n(
-            &i->code_table[index - i->module->n_imported_funcs],
-            __ATOMIC_ACQUIRE);
+        f->code =
+            __atomic_load_n(&i->code_table[index - i->module->n_imported_funcs],
+                            __ATOMIC_ACQUIRE);
     f->func = module_func(i->module, index);
     return f;
 }
@@ -381,8 +381,8 @@ static bool initialise(Instance *i, Error *err)
     i->e.store->error.code = ERR_OK;
     make_tags(i);
     return make_memories(i, err) && attach(i, err) && make_globals(i, err)
-           && make_tables(i, err) && evaluate_elems(i, err) && run_elems(i, err) && run_datas(i, err)
-           && run_start(i, err);
+           && make_tables(i, err) && evaluate_elems(i, err) && run_elems(i, err)
+           && run_datas(i, err) && run_start(i, err);
 }
 
 static Instance *link_and_run(Store *s, Module *m, const Extern *imports,

@@ -331,8 +331,9 @@ void mark_value(Collector *c, Type type, uint64_t word)
 }
 
 /* Of a native stack it reads what a sanitizer has poisoned. */
-__attribute__((no_sanitize("address"))) void
-mark_range(Collector *c, const uint64_t *from, const uint64_t *to)
+__attribute__((no_sanitize("address"))) void mark_range(Collector *c,
+                                                        const uint64_t *from,
+                                                        const uint64_t *to)
 {
     c->scanned += (uint64_t)(to - from) * sizeof *from;
     for (; from < to; from++) {

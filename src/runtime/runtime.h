@@ -134,9 +134,9 @@ struct Instance {
     uint8_t *elem_dropped;
     uint64_t **elem_items; /* evaluated, or NULL: see instance_elem */
     /* Of compiled code: */
-    const uint8_t *bytes;        /* the module's */
-    const void *const *helpers;  /* baseline.h names them */
-    void **code_table;           /* by function defined here */
+    const uint8_t *bytes;       /* the module's */
+    const void *const *helpers; /* baseline.h names them */
+    void **code_table;          /* by function defined here */
 };
 
 typedef struct {
@@ -166,7 +166,7 @@ struct Store {
     uintptr_t native_stack_limit;
     uint8_t tier;         /* Tier */
     uint8_t native_cache; /* for tests: BaselineConfig.n_cache */
-    uint64_t fuel;         /* instructions left, when metered */
+    uint64_t fuel;        /* instructions left, when metered */
     bool metered;
     _Atomic(Thread *) owner;  /* the thread inside, or NULL */
     uint32_t depth;           /* entries of that thread */

@@ -20,11 +20,11 @@ typedef struct Activation {
     uint64_t *sp;   /* slots from base up to sp (inclusive) are in use */
     uint64_t *fp;   /* innermost frame, or NULL */
     const uint8_t *pc;
-    uint64_t serial;      /* equal to that of its entry record */
-    uintptr_t native_sp; /* where compiled code leaves to, */
-    uintptr_t native_fp; /* with this frame pointer */
+    uint64_t serial;       /* equal to that of its entry record */
+    uintptr_t native_sp;   /* where compiled code leaves to, */
+    uintptr_t native_fp;   /* with this frame pointer */
     uintptr_t native_exit; /* frame of the stub by which it called the host */
-    Store *outer_ticking; /* put back at exit if `ticks` */
+    Store *outer_ticking;  /* put back at exit if `ticks` */
     bool ticks;
 } Activation;
 
@@ -47,7 +47,7 @@ struct Thread {
     Activation *top;
     uintptr_t native_base; /* compiled code is on the native stack below it;
                               0: none is */
-    Entry *entry; /* innermost */
+    Entry *entry;          /* innermost */
     uint64_t serial;
     _Atomic(Store *) ticking; /* store of a call that may run long, or NULL */
     _Atomic uint64_t tick_ns; /* of that store */

@@ -251,7 +251,7 @@ typedef struct Module {
     _Atomic(uint64_t *)
         types_by_id;        /* id << 32 | index, at the first look-up */
     _Atomic(Names *) names; /* made at the first look-up: names.h */
-    void *native; /* compiled code, freed by module_free_native */
+    void *native;           /* compiled code, freed by module_free_native */
 } Module;
 
 static inline const Func *module_func(const Module *m, uint32_t index)
