@@ -11,8 +11,10 @@
 #define COLD        __attribute__((noinline, cold))
 
 static OS_THREAD_LOCAL Thread *self;
-static Thread *threads;        /* under the global lock */
-static Thread outside_of_call; /* owns stores that are seized */
+static Thread *threads; /* under the global lock */
+/* Those that were elsewhere when the process forked, with `outside`. */
+static Thread *lost;
+static Thread first_outside, *outside = &first_outside; /* seizes stores */
 
 /* ---- threads */
 
@@ -69,16 +71,31 @@ static void after_fork_in_parent(void)
     os_mutex_unlock(os_global_lock());
     tick_resume();
 }
+static void lose(Thread *t)
+{
+    t->next = lost;
+    lost = t;
+}
+
 /* The other threads are gone.  Their records stay: a store that such a thread
  * was in must never seem to belong to a new one. */
 static void after_fork_in_child(void)
 {
-    for (Thread *t = threads; t; t = t->next)
-        if (t != self)
-            os_pages_release(t->stack, t->reserved);
+    for (Thread *t = threads, *next; t; t = next) {
+        next = t->next;
+        if (t == self)
+            continue;
+        os_pages_release(t->stack, t->reserved);
+        lose(t);
+    }
     threads = self;
     if (self)
         self->next = NULL;
+    Thread *fresh = calloc(1, sizeof *fresh);
+    if (fresh) {
+        lose(outside);
+        outside = fresh;
+    }
     memory_wait_reset();
     os_mutex_unlock(os_global_lock());
     tick_resume();
@@ -125,7 +142,7 @@ Thread *thread_list(void) { return threads; }
 Thread *thread_inside(Store *s)
 {
     Thread *t = atomic_load_explicit(&s->owner, memory_order_relaxed);
-    return t == &outside_of_call ? NULL : t;
+    return t == outside ? NULL : t;
 }
 
 /* ---- entering and leaving */
@@ -326,13 +343,23 @@ bool store_is_mine(const Store *s)
     return self
            && atomic_load_explicit(&s->owner, memory_order_relaxed) == self;
 }
-bool store_seize(Store *s) { return own(s, &outside_of_call); }
+bool store_seize(Store *s) { return own(s, outside); }
 void store_yield(Store *s) { disown(s); }
 
 static bool is_free(Store *s)
 {
     Thread *owner = atomic_load_explicit(&s->owner, memory_order_acquire);
     return !owner || owner == self;
+}
+
+/* Only a child of fork has lost any, and adds none while it has threads. */
+bool store_is_lost(const Store *s)
+{
+    Thread *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
+    Thread *t = owner ? lost : NULL;
+    while (t && t != owner)
+        t = t->next;
+    return t;
 }
 
 /* The leaving thread looks at `waiting` without a fence, so a wait is sliced:
@@ -344,6 +371,8 @@ bool store_wait(Store *s, uint64_t ns)
     s = store_target(s);
     if (is_free(s))
         return true;
+    if (store_is_lost(s))
+        return false;
     atomic_fetch_add(&s->waiting, 1);
     os_mutex_lock(&s->wait_lock);
     bool free_now = is_free(s);

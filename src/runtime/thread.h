@@ -99,8 +99,12 @@ static inline bool store_interrupted(Store *s)
 }
 /* From any thread, or a signal handler. */
 void store_interrupt(Store *s);
-/* Blocks until no other thread is inside, at most ns. */
+/* Blocks until no other thread is inside, at most ns.  false at once: that
+ * thread will never leave. */
 bool store_wait(Store *s, uint64_t ns);
+/* In a child of fork: was another thread inside?  It is not here, and whatever
+ * it was doing is half done: the store is ERR_BUSY for ever. */
+bool store_is_lost(const Store *s);
 /* Honours an interrupt that waits, from C code that works for long: ERR_OK, or
  * what the handler said. */
 ErrorCode store_poll(Store *s);
@@ -118,7 +122,8 @@ Thread *thread_list(void);
 /* tick.c.  Is the ticker running, as far as is known? */
 extern _Atomic bool tick_running;
 void tick_start(void);
-/* Around fork: stops and joins it; starts it if a call waits for ticks. */
+/* Around fork: stops and joins it; starts it if a call waits for ticks.  At
+ * exit it is stopped for good. */
 void tick_stop(void);
 void tick_resume(void);
 /* No tick pokes a store that runs no more, after this; before one is freed. */

@@ -87,6 +87,7 @@ static void start_locked(void)
     static bool made;
     if (!made) {
         os_cond_init(&wake);
+        os_on_exit(tick_stop);
         made = true;
     }
     alive = joinable = os_thread_start(&ticker, run, NULL);

@@ -7,7 +7,8 @@
  * cycles.
  *
  * Every id leads to its record through a table of chunks that never move, so
- * type_def takes no lock.  Adding and releasing do, for a short time.
+ * type_def takes no lock.  Adding and releasing do, for a short time; and so
+ * does fork, or a child might find the lock taken by a thread it has not.
  */
 #include <assert.h>
 #include <stdatomic.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/os.h"
 #include "wasm/types.h"
 
 enum {
@@ -46,6 +48,7 @@ typedef struct FreeRange {
 
 static struct {
     atomic_flag lock;
+    _Atomic bool fork_knows;
     TypeGroup **buckets;
     uint32_t n_buckets, n_groups;
     uint32_t next_id;
@@ -451,6 +454,9 @@ static TypeGroup *make_group(const TypeDef *types, uint32_t n, uint64_t hash)
 TypeGroup *type_group_intern(const TypeDef *types, uint32_t n)
 {
     uint64_t hash = hash_group(types, n);
+    if (!atomic_load_explicit(&registry.fork_knows, memory_order_relaxed)
+        && !atomic_exchange(&registry.fork_knows, true))
+        os_on_fork(lock, unlock, unlock);
     lock();
     TypeGroup *g = find_group(types, n, hash);
     if (g)

@@ -522,6 +522,119 @@ static void forks_among_running_threads_do_no_harm(void)
     CHECK(ticker_ends());
 }
 
+static void *seize_a_while(void *store)
+{
+    CHECK(store_seize(store));
+    atomic_fetch_add(&asked, 1);
+    usleep(50000);
+    store_yield(store);
+    return NULL;
+}
+
+static bool is_given_up_quickly(Store *s)
+{
+    Activation a;
+    uint64_t start = os_time_ns();
+    bool refused = activation_enter(&a, s, false) == ERR_BUSY
+                   && !store_wait(s, UINT64_MAX) && store_is_lost(s);
+    return refused && os_time_ns() - start < 100000000;
+}
+
+static void a_child_does_not_wait_for_threads_it_has_not(void)
+{
+    Store *s = new_store(), *seized = new_store(), *fresh = new_store();
+    pthread_t t[2];
+    Activation a;
+    pthread_create(&t[0], NULL, stay_a_while, s);
+    pthread_create(&t[1], NULL, seize_a_while, seized);
+    while (asked < 2)
+        usleep(100);
+    CHECK(!store_is_lost(s) && !store_is_lost(seized));
+    pid_t child = fork();
+    if (child == 0) {
+        bool ok = is_given_up_quickly(s) && is_given_up_quickly(seized);
+        ok = ok && !store_is_lost(fresh) && store_wait(fresh, 0);
+        ok = ok && activation_enter(&a, fresh, false) == ERR_OK;
+        ok = ok && !store_is_lost(fresh);
+        pid_t grandchild = fork();
+        if (grandchild == 0)
+            _exit(is_given_up_quickly(s) && is_given_up_quickly(seized)
+                          && !store_is_lost(fresh)
+                      ? 0
+                      : 1);
+        int status;
+        ok = ok && waitpid(grandchild, &status, 0) == grandchild && status == 0;
+        _exit(ok ? 0 : 1);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(store_wait(s, UINT64_MAX) && store_wait(seized, UINT64_MAX));
+    CHECK(!store_is_lost(s) && !store_is_lost(seized));
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    store_unref(s);
+    store_unref(seized);
+    store_unref(fresh);
+}
+
+static void *make_types(void *env)
+{
+    Type params[40];
+    TypeGroup *g;
+    for (uint32_t i = 0; !stop; i++) {
+        for (uint32_t k = 0; k < 40; k++)
+            params[k] = (i + (uintptr_t)env) >> k % 8 & 1 ? T_I32 : T_I64;
+        CHECK(type_func_intern(params, 40, NULL, 0, &g));
+        type_group_release(g);
+    }
+    return NULL;
+}
+
+static void a_child_of_fork_makes_types(void)
+{
+    pthread_t t[2];
+    Type param = T_F64;
+    TypeGroup *g;
+    stop = false;
+    for (uintptr_t i = 0; i < 2; i++)
+        pthread_create(&t[i], NULL, make_types, (void *)i);
+    for (int i = 0; i < 50; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(type_func_intern(&param, 1, NULL, 0, &g) ? 0 : 1);
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+    }
+    stop = true;
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+}
+
+/* ---- the end of the process */
+
+static uint64_t exit_began;
+static void look_at_the_end(void) /* runs after the ticker's */
+{
+    uint64_t gone = os_time_ns() - exit_began;
+    _exit(!atomic_load(&tick_running) && gone < 20000000 ? 0 : 1);
+}
+
+static void the_ticker_ends_before_the_process(void)
+{
+    Store *s = new_store();
+    pid_t child = fork();
+    if (child == 0) {
+        s->tick_ns = 3000000;
+        atexit(look_at_the_end);
+        CHECK(spin(s, 10000000) == ERR_OK && atomic_load(&tick_running));
+        exit_began = os_time_ns();
+        exit(1);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    store_unref(s);
+}
+
 /* ---- a library that switches C stacks */
 
 static void leaving_out_of_order_is_noticed(void)
@@ -664,6 +777,7 @@ int main(void)
     RUN(overflow_is_told_from_an_interrupt);
     RUN(the_guest_stack_ends_in_an_error);
     RUN(the_native_stack_ends_in_an_error);
+    RUN(the_ticker_ends_before_the_process);
     RUN(another_thread_is_refused);
     RUN(staying_keeps_slots_and_others_out);
     RUN(waiting_ends_when_the_owner_leaves);
@@ -679,6 +793,8 @@ int main(void)
     RUN(releases_run_at_the_outermost_exit);
     RUN(a_child_of_fork_ticks_and_runs);
     RUN(forks_among_running_threads_do_no_harm);
+    RUN(a_child_does_not_wait_for_threads_it_has_not);
+    RUN(a_child_of_fork_makes_types);
     RUN(speed_of_entering);
     return 0;
 }
