@@ -93,8 +93,8 @@ next:
     op = table[*pc++];
 dispatch:
     switch (op) {
+#include "interp/control.h"
 #include "interp/hand.h"
-#include "interp/hand_control.h"
 #include "interp/shape.h"
         /* clang-format off */
 #define OP(NAME, CODE, TEXT, IMM, SHAPE, FEATURE)                              \

@@ -34,8 +34,8 @@ static const OpEntry normal_table[256], single_table[256], wide_table[256],
 #define GO(name, ...)      return name(ARGS, __VA_ARGS__)
 #define GO_HAND(f)         return hand_##f(ARGS);
 
+#include "interp/control.h"
 #include "interp/hand.h"
-#include "interp/hand_control.h"
 #include "interp/shape.h"
 
 /* clang-format off */

@@ -1,6 +1,6 @@
 /* hand.h - the instructions on data whose row in op.def says HAND.
  *
- * Included by a dispatcher, behind hand_control.h where it runs whole
+ * Included by a dispatcher, behind control.h where it runs whole
  * functions.  It defines HANDLER, NEXT, INSTANCE, TRAP and SAVE, and the
  * variables pc, sp and tos of state.h.  No address of a local variable may
  * escape from here: that would forbid tail calls.

@@ -1,4 +1,4 @@
-/* hand_control.h - calls, control and locals: the instructions that know of
+/* control.h - calls, control and locals: the instructions that know of
  * frames.  Included by a dispatcher, which defines ROUTINE and GO beside what
  * hand.h asks for.
  */
