@@ -244,6 +244,31 @@ typedef struct {
 } chi_limits;
 CHI_API chi_limits chi_limits_default(void);
 
+/* How a store runs its code.  What is left 0 is as the environment says, in
+ * CHIASM_TIER (auto, interp, baseline), CHIASM_SIGNALS (0, 1), CHIASM_MEMORY
+ * (auto, wide, dense, explicit); else the best that the process allows. */
+typedef enum { CHI_TIER_AUTO, CHI_TIER_INTERP, CHI_TIER_BASELINE } chi_tier;
+typedef enum {
+    CHI_FORM_AUTO,
+    CHI_FORM_WIDE,    /* 38 GiB of address space for a memory, no checks */
+    CHI_FORM_DENSE,   /* 8 GiB */
+    CHI_FORM_EXPLICIT /* no more than there is, every access is checked */
+} chi_form;
+typedef struct {
+    chi_tier tier;
+    chi_form form;
+    bool no_signals;   /* machine code checks every access, and never faults */
+    uint8_t registers; /* for tests: 4, registers for operands; 0: all */
+} chi_config;
+/* Only before anything is in the store.  Fails with CHI_UNSUPPORTED if a tier
+ * is asked for that this process may not have. */
+CHI_API bool chi_store_configure(chi_store *s, const chi_config *c,
+                                 chi_error *err);
+CHI_API chi_tier chi_store_tier(const chi_store *s); /* never CHI_TIER_AUTO */
+/* May this process run machine code?  Else *why, which may be NULL, says what
+ * the system refuses. */
+CHI_API bool chi_native_available(const char **why);
+
 /* Called on the guest's thread, at the next function entry or loop turn after
  * chi_store_interrupt or a tick.  CHI_OK goes on; anything else ends the
  * outermost call with that code, past all guest handlers. */
@@ -265,7 +290,8 @@ CHI_API void *chi_store_host(const chi_store *s); /* that env */
 CHI_API void chi_store_set_tick(chi_store *s, uint64_t ns);
 
 /* Moves all of b into a; b then stands for a.  Fails with CHI_BUSY if either
- * runs.  a's limits and host callbacks hold from then on. */
+ * runs, with CHI_LINK if both have instances and they are of different tiers.
+ * a's limits and host callbacks hold from then on. */
 CHI_API bool chi_store_merge(chi_store *a, chi_store *b, chi_error *err);
 /* The store that s stands for: itself unless merged. */
 CHI_API chi_store *chi_store_target(chi_store *s);

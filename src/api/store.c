@@ -30,17 +30,62 @@ static bool environment_says(const char *name, const char *value)
     return given && !strcmp(given, value);
 }
 
-/* What the environment asks for: CHIASM_TIER, CHIASM_SIGNALS, CHIASM_MEMORY;
- * and for tests CHIASM_REGISTERS. */
-static void configure(Store *s)
+static chi_config from_environment(chi_config c)
 {
-    if (environment_says("CHIASM_TIER", "baseline") && native_available(NULL))
-        s->tier = TIER_BASELINE;
-    if (environment_says("CHIASM_MEMORY", "dense"))
-        s->best_form = MEMORY_DENSE;
-    if (environment_says("CHIASM_MEMORY", "explicit")
-        || environment_says("CHIASM_SIGNALS", "0"))
-        s->best_form = MEMORY_EXPLICIT;
+    static const char *const tiers[] = {"auto", "interp", "baseline"};
+    static const char *const forms[] = {"auto", "wide", "dense", "explicit"};
+    for (unsigned k = 1; k < 3 && c.tier == CHI_TIER_AUTO; k++)
+        if (environment_says("CHIASM_TIER", tiers[k]))
+            c.tier = (chi_tier)k;
+    for (unsigned k = 1; k < 4 && c.form == CHI_FORM_AUTO; k++)
+        if (environment_says("CHIASM_MEMORY", forms[k]))
+            c.form = (chi_form)k;
+    if (environment_says("CHIASM_SIGNALS", "0"))
+        c.no_signals = true;
+    return c;
+}
+
+static bool configure(Store *s, const chi_config *given, Error *err)
+{
+    static const uint8_t forms[] = {MEMORY_WIDE, MEMORY_WIDE, MEMORY_DENSE,
+                                    MEMORY_EXPLICIT};
+    chi_config c = from_environment(*given);
+    const char *why = "";
+    s->best_form = c.no_signals ? MEMORY_EXPLICIT : forms[c.form];
+    s->native_cache = c.registers;
+    s->tier = TIER_INTERP;
+    if (c.tier == CHI_TIER_INTERP || c.tier == CHI_TIER_AUTO)
+        return true;
+    if (!native_available(&why))
+        return error_set(err, ERR_UNSUPPORTED, ERROR_NO_OFFSET,
+                         "no machine code can run here: %s", why);
+    s->tier = TIER_BASELINE;
+    return true;
+}
+
+bool chi_store_configure(chi_store *s, const chi_config *c, chi_error *err)
+{
+    Error e = {0};
+    if (store_of(s)->entities)
+        error_set(&e, ERR_ARGUMENT, ERROR_NO_OFFSET,
+                  "a store is configured before anything is in it");
+    else if (configure(store_of(s), c, &e))
+        return true;
+    api_error(err, &e);
+    return false;
+}
+
+chi_tier chi_store_tier(const chi_store *s)
+{
+    const Store *store = store_of((chi_store *)(uintptr_t)s);
+    return store->tier == TIER_INTERP ? CHI_TIER_INTERP : CHI_TIER_BASELINE;
+}
+
+bool chi_native_available(const char **why) { return native_available(why); }
+
+/* For tests of everything that makes stores. */
+static void configure_for_tests(Store *s)
+{
     if (environment_says("CHIASM_REGISTERS", "4"))
         s->native_cache = 4;
     if (environment_says("CHIASM_GC_STRESS", "1"))
@@ -54,8 +99,11 @@ static void configure(Store *s)
 Store *api_store(const StoreLimits *limits)
 {
     Store *s = store_new(limits);
-    if (s)
-        configure(s);
+    if (!s)
+        return NULL;
+    Error ignored = {0}; /* without machine code the store interprets */
+    configure(s, &(chi_config){0}, &ignored);
+    configure_for_tests(s);
     return s;
 }
 

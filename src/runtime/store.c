@@ -173,12 +173,23 @@ static void merge(Store *a, Store *b)
     b->refs -= refs;
 }
 
+static bool has_instances(const Store *s)
+{
+    for (const Entity *e = s->entities; e; e = e->next)
+        if (e->kind == ENTITY_INSTANCE)
+            return true;
+    return false;
+}
+
 bool store_merge(Store *a, Store *b, Error *err)
 {
     a = store_target(a);
     b = store_target(b);
     if (a == b)
         return true;
+    if (a->tier != b->tier && has_instances(a) && has_instances(b))
+        return error_set(err, ERR_LINK, ERROR_NO_OFFSET,
+                         "instances of different tiers cannot be linked");
     bool owns_a = store_seize(a);
     if (!owns_a || !store_seize(b)) {
         if (owns_a)
@@ -186,6 +197,8 @@ bool store_merge(Store *a, Store *b, Error *err)
         return error_set(err, ERR_BUSY, ERROR_NO_OFFSET,
                          "a store cannot merge while its code runs");
     }
+    if (has_instances(b) && !has_instances(a))
+        a->tier = b->tier;
     store_ref(b);
     merge(a, b);
     store_yield(b);
