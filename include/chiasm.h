@@ -268,6 +268,11 @@ CHI_API chi_tier chi_store_tier(const chi_store *s); /* never CHI_TIER_AUTO */
 /* May this process run machine code?  Else *why, which may be NULL, says what
  * the system refuses. */
 CHI_API bool chi_native_available(const char **why);
+/* Machine code leaves bounds of memories to a handler of SIGSEGV and SIGBUS,
+ * which passes on what is not its own.  Who sets handlers of these signals
+ * after that calls this, false before and true behind, so that it stays on
+ * top; nothing happens where the handler is not in use. */
+CHI_API void chi_signals(bool on);
 
 /* Called on the guest's thread, at the next function entry or loop turn after
  * chi_store_interrupt or a tick.  CHI_OK goes on; anything else ends the

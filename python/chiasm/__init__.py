@@ -106,3 +106,31 @@ def __getattr__(name):
 
 def __dir__():
     return [*__all__, "Exception", "ops"]
+
+
+def _stay_on_top(function):
+    """Wrap a function that sets handlers of signals which machine code needs, too."""
+
+    def wrapper(*args, **options):
+        _core._signals(False)
+        try:
+            return function(*args, **options)
+        finally:
+            _core._signals(True)
+
+    wrapper.__name__ = function.__name__
+    wrapper.__doc__ = function.__doc__
+    wrapper.__wrapped__ = function
+    return wrapper
+
+
+def _watch_faulthandler():
+    import faulthandler
+
+    for name in ("enable", "disable"):
+        function = getattr(faulthandler, name)
+        if not hasattr(function, "__wrapped__"):
+            setattr(faulthandler, name, _stay_on_top(function))
+
+
+_watch_faulthandler()

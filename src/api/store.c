@@ -83,6 +83,8 @@ chi_tier chi_store_tier(const chi_store *s)
 
 bool chi_native_available(const char **why) { return native_available(why); }
 
+void chi_signals(bool on) { native_signals(on); }
+
 /* For tests of everything that makes stores. */
 static void configure_for_tests(Store *s)
 {
@@ -317,20 +319,6 @@ chi_func *chi_func_new(chi_store *s, const chi_type *params, uint32_t n_params,
 }
 
 /* A host function of exactly a type that somebody holds. */
-static HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, HostCall *call,
-                                  void *host)
-{
-    HostFunc *f = entity_new(s, ENTITY_FUNC, sizeof *f);
-    if (!f)
-        return NULL;
-    f->ref = (FuncRef){.type = type, .owner = &f->e};
-    f->call = call;
-    f->host = host;
-    f->group = type_hold(type_ref(false, type->id));
-    entity_ref(&f->e);
-    return f;
-}
-
 chi_func *chi_func_for_import(chi_store *s, const chi_module *m, uint32_t i,
                               chi_host_fn *fn, void *host, chi_error *err)
 {

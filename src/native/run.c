@@ -288,4 +288,20 @@ static bool on_fault(OsFault *f)
     return true;
 }
 
-bool native_watch_faults(void) { return os_faults_watch(on_fault); }
+static _Atomic bool watching;
+
+bool native_watch_faults(void)
+{
+    watching = true;
+    return os_faults_watch(on_fault);
+}
+
+void native_signals(bool on)
+{
+    if (!watching)
+        return;
+    if (on)
+        os_faults_watch(on_fault);
+    else
+        os_faults_ignore();
+}
