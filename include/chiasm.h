@@ -314,6 +314,19 @@ CHI_API bool chi_store_is_mine(const chi_store *s);
 CHI_API bool chi_store_wait(chi_store *s, uint64_t ns);
 /* Frees what cannot be reached. */
 CHI_API void chi_store_collect(chi_store *s);
+/* For a host with a collector of its own: what alone keeps each host pointer
+ * that something in the store reaches.  The owner is an instance, or the
+ * pointer of another external, that has exactly one reference from outside, and
+ * no other way leads to the host pointer; NULL: several do, or none is known.
+ * Who has the reference on an instance is presumed to have, too, what it was
+ * given as imports; who has one on a table or global, the instance that defines
+ * it.  Told twice with different owners, a host pointer has none.
+ *
+ *   returns  false, with nothing told: somebody is inside, or it would take
+ *            longer than a few milliseconds
+ */
+typedef void chi_owner_fn(void *env, void *host, const void *owner);
+CHI_API bool chi_store_owners(chi_store *s, chi_owner_fn *tell, void *env);
 CHI_API uint64_t chi_store_fuel(const chi_store *s);
 CHI_API void chi_store_set_fuel(chi_store *s, uint64_t fuel);
 

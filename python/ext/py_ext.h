@@ -31,6 +31,7 @@
     X(EXPORTS, py_exports)                                                     \
     X(FUNC, py_func)                                                           \
     X(MEMORY, py_memory)                                                       \
+    X(KEEPER, py_keeper)                                                       \
     X(TABLE, py_table)                                                         \
     X(GLOBAL, py_global)                                                       \
     X(TAG, py_tag)                                                             \

@@ -270,6 +270,7 @@ chi_func *py_host_func(StoreObject *s, Signature *sig, PyObject *callable,
     Held *h = hold_callable(s, sig, callable, label);
     if (!h)
         return NULL;
+    h->is_func = true;
     chi_func *f = chi_func_new(s->store, sig->types, sig->n_params,
                                sig->types + sig->n_params, sig->n_results,
                                call_host, h, &err);
@@ -291,4 +292,10 @@ PyObject *py_host_callable(const chi_func *f)
 {
     Held *h = chi_func_instance(f) ? NULL : chi_func_host(f);
     return h ? h->object : NULL;
+}
+
+bool py_host_is_func(const chi_func *f)
+{
+    Held *h = chi_func_host(f);
+    return h && h->is_func;
 }

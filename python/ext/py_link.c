@@ -258,8 +258,8 @@ static bool is_portable(const Found *f)
 static int choose_store(Link *l)
 {
     StoreObject *s = l->r->store;
-    if (s)
-        s = py_store_at(&s);
+    while (s && s->target)
+        s = s->target;
     for (uint32_t i = 0; !s && !l->r->limits && i < l->n; i++)
         if (l->found[i].is_entity && !is_portable(&l->found[i]))
             s = py_entity_store(l->found[i].value);
@@ -357,6 +357,33 @@ static void raise_failure(Link *l, chi_error *err)
     py_error_raise_guest(l->store, err->code, err);
 }
 
+/* A tuple of the entities among the imports; NULL: none, or an exception. */
+static PyObject *given_entities(const Link *l)
+{
+    Py_ssize_t n = 0;
+    for (uint32_t i = 0; i < l->n; i++)
+        n += l->found[i].is_entity;
+    PyObject *tuple = n ? PyTuple_New(n) : NULL;
+    n = 0;
+    for (uint32_t i = 0; tuple && i < l->n; i++)
+        if (l->found[i].is_entity)
+            PyTuple_SET_ITEM(tuple, n++, Py_NewRef(l->found[i].value));
+    return tuple;
+}
+
+static ExportsObject *adopt(Link *l, chi_instance *instance)
+{
+    ExportsObject *exports = NULL;
+    PyObject *given = given_entities(l);
+    if (given || !PyErr_Occurred())
+        exports =
+            py_exports_adopt(l->r, l->store, instance, given, l->is_python);
+    else
+        py_store_drop(l->store, (Drop){DROP_INSTANCE, {.instance = instance}});
+    Py_XDECREF(given);
+    return exports;
+}
+
 static ExportsObject *instantiate(Link *l)
 {
     chi_extern on_stack[STACK_IMPORTS], *externs = on_stack;
@@ -377,10 +404,10 @@ static ExportsObject *instantiate(Link *l)
         } else if (py_store_wait(l->store) < 0) {
             break;
         }
+    py_store_changed(l->store);
     if (externs != on_stack)
         PyMem_Free(externs);
-    return instance ? py_exports_adopt(l->r, l->store, instance, l->is_python)
-                    : NULL;
+    return instance ? adopt(l, instance) : NULL;
 }
 
 /* The values are found: the rest of the way. */

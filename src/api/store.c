@@ -8,6 +8,7 @@
 #include "interp/state.h"
 #include "native/native.h"
 #include "runtime/memory.h"
+#include "runtime/owner.h"
 
 ErrorCode api_call(FuncRef *f, uint64_t *slots)
 {
@@ -191,6 +192,25 @@ void chi_store_collect(chi_store *s)
     store_collect(store_of(s));
     if (!chi_store_is_running(s))
         store_release_hosts(store_of(s));
+}
+
+typedef struct {
+    chi_owner_fn *tell;
+    void *env;
+} OwnerTeller;
+
+static void tell_owner(void *env, void *host, Entity *owner)
+{
+    const OwnerTeller *t = env;
+    bool is_func = owner && owner->kind == ENTITY_FUNC;
+    const void *key = is_func ? (const void *)&((HostFunc *)owner)->ref : owner;
+    t->tell(t->env, host, key);
+}
+
+bool chi_store_owners(chi_store *s, chi_owner_fn *tell, void *env)
+{
+    OwnerTeller t = {tell, env};
+    return owner_find(store_of(s), tell_owner, &t);
 }
 
 uint64_t chi_store_fuel(const chi_store *s) { return store_of(s)->fuel; }
