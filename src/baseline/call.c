@@ -49,7 +49,7 @@ typedef struct {
 } Move;
 
 /* A register that holds the operand now, or NO_REG. */
-static Reg source_reg(const Compiler *c, const Operand *o)
+Reg source_of(const Compiler *c, const Operand *o)
 {
     if (o->place == AT_REG)
         return o->reg;
@@ -134,7 +134,7 @@ static void send_values(Compiler *c, uint32_t n, const Type *types,
     }
     uint32_t in_registers = 0;
     for (uint32_t k = 0; k < n_moves; k++) {
-        sources[k] = source_reg(c, &moves[k].value);
+        sources[k] = source_of(c, &moves[k].value);
         in_registers += sources[k] != NO_REG;
     }
     if (in_registers) {

@@ -206,6 +206,7 @@ void load_const(Compiler *c, uint8_t type, Reg to, uint64_t bits);
 /* ---- control.c */
 bool compile_body(Compiler *c);
 void go_dead(Compiler *c); /* skips to the block's else, catch or end */
+Label cold_exit(Compiler *c, ErrorCode code); /* where it fails so */
 void trap_if(Compiler *c, uint8_t cond, ErrorCode code);
 void trap_now(Compiler *c, ErrorCode code);
 void fail_if_error(Compiler *c); /* eax is not ERR_OK */
@@ -221,6 +222,7 @@ void compile_return(Compiler *c);
 void compile_returned_slots(Compiler *c);
 void load_memory_base(Compiler *c);
 void call_through(Compiler *c);
+Reg source_of(const Compiler *c, const Operand *o); /* where it is, or NO_REG */
 void call_helper(Compiler *c, unsigned helper);
 /* The interpreter's step for op, its immediates at that offset, its operands
  * in slots with the topmost at `top`.  Homes are saved; eax may be an error. */
@@ -264,6 +266,10 @@ Emit emit_alu, emit_shift, emit_mul, emit_div, emit_compare, emit_eqz,
     emit_float_sign, emit_float_compare, emit_round, emit_int_to_float,
     emit_float_to_int, emit_float_to_float, emit_reinterpret, emit_min_max;
 Emit emit_load, emit_store;
+Emit emit_struct_get, emit_struct_set, emit_struct_new, emit_array_get,
+    emit_array_set, emit_array_len, emit_array_new_default,
+    emit_ref_as_non_null, emit_ref_i31, emit_i31_get, emit_ref_cast,
+    emit_ref_test;
 Emit emit_step;
 
 #endif

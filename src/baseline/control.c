@@ -13,7 +13,7 @@ void note_position(Compiler *c, uint32_t flags)
     c->positions[c->n_positions++] = (Position){asm_pos(&c->a), c->at | flags};
 }
 
-static Label cold_exit(Compiler *c, ErrorCode code)
+Label cold_exit(Compiler *c, ErrorCode code)
 {
     if (c->n_colds) {
         const Cold *last = &c->colds[c->n_colds - 1];

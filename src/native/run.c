@@ -229,6 +229,16 @@ ErrorCode native_rethrow(Instance *i, uint64_t word)
     return ERR_EXCEPTION;
 }
 
+void *native_struct(Instance *i, uint32_t type)
+{
+    return heap_struct(i->e.store, i->module->types[type]);
+}
+
+void *native_array(Instance *i, uint32_t type, uint32_t length)
+{
+    return heap_array(i->e.store, i->module->types[type], length);
+}
+
 /* The stack limit, or an interrupt.  The frame to be checked may not be made
  * yet. */
 ErrorCode native_check(Instance *i, uintptr_t *stub_frame)

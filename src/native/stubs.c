@@ -5,6 +5,7 @@
 
 #include "interp/step.h"
 #include "native/internal.h"
+#include "runtime/heap.h"
 #include "runtime/memory.h"
 
 #define FIELD(reg, T, field) mem((reg), (int32_t)offsetof(T, field))
@@ -124,6 +125,20 @@ static void emit_check(void)
     x64_rr(&a, X64_MOV64, RSP, RBP);
     x64_r(&a, X64_POP, RBP);
     jump_to(fail_stub);
+}
+
+/* In r11 a word, in the caller's frame a Type; in r11 whether they match. */
+static void emit_match(void)
+{
+    save_volatile();
+    x64_rm(&a, X64_MOV64, RSI, mem(RBP, 0));
+    x64_rm(&a, X64_MOV64, RDI, mem(RBP, 16));
+    x64_rm(&a, X64_MOV32, RSI, mem(RSI, -48));
+    call_c((uintptr_t)word_matches);
+    x64_rr(&a, X64_MOVZX8, R11, RAX);
+    restore_volatile();
+    x64_r(&a, X64_POP, RBP);
+    x64_ret(&a);
 }
 
 /* The function fails as if the helper had been HELPER_FAIL. */
@@ -256,6 +271,12 @@ bool stubs_make(void)
     if (!check || !throw || !rethrow || !lazy_stub || !restore_stub
         || !tail_across)
         return false;
+    uintptr_t match = make(emit_match);
+    if (!match)
+        return false;
+    helpers[HELPER_MATCH] = (const void *)match;
+    helpers[HELPER_STRUCT] = (const void *)(uintptr_t)native_struct;
+    helpers[HELPER_ARRAY] = (const void *)(uintptr_t)native_array;
     helpers[HELPER_TAIL_ACROSS] = (const void *)tail_across;
     helpers[HELPER_FAIL] = (const void *)fail_stub;
     helpers[HELPER_CHECK] = (const void *)check;
