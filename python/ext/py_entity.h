@@ -85,6 +85,9 @@ chi_func *py_host_import(StoreObject *s, Signature *sig, PyObject *callable,
                          PyObject *label, const chi_module *m, uint32_t i);
 /* What Python made it of, borrowed, or NULL. */
 PyObject *py_host_callable(const chi_func *f);
+/* What a host function returns that fails by the current exception, which it
+ * takes. */
+chi_code py_host_fail(StoreObject *s);
 /* Was it made by Func? */
 bool py_host_is_func(const chi_func *f);
 

@@ -50,7 +50,8 @@
     X(DIAGNOSTIC, py_diagnostic)                                               \
     X(LIMITS, py_limits)                                                       \
     X(CONFIG, py_config)                                                       \
-    X(OP, py_op)
+    X(OP, py_op)                                                               \
+    X(PROCESS, py_process)
 
 typedef enum {
 #define X(TAG, PREFIX) TYPE_##TAG,

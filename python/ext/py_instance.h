@@ -33,6 +33,7 @@ typedef struct {
     State *state;
     ModuleObject *module;
     PyObject *imports;        /* or Py_None */
+    PyObject *wasi;           /* a Process, or Py_None */
     StoreObject *store;       /* the one asked for, or NULL */
     const chi_limits *limits; /* or NULL */
     PyObject *name;           /* or Py_None */

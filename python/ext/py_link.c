@@ -7,13 +7,15 @@
  */
 #include "py_errors.h"
 #include "py_instance.h"
+#include "py_wasi.h"
 
 typedef struct {
     PyObject *value;   /* what was found; NULL: nothing */
     uint64_t slots[2]; /* of a number for a global */
     chi_extern x;
-    bool is_entity; /* value is one of ours, x is its entity */
-    bool counted;   /* x is a reference to give back */
+    bool is_entity;  /* value is one of ours, x is its entity */
+    bool counted;    /* x is a reference to give back */
+    chi_host_fn *fn; /* WASI's; value is NULL */
 } Found;
 
 enum { STACK_IMPORTS = 16 };
@@ -166,15 +168,36 @@ static int find_provider(Link *l, PyObject *module)
     return get_item(imports, module, &l->provider);
 }
 
+static bool is_for_wasi(const Link *l, PyObject *module)
+{
+    Py_ssize_t len;
+    if (l->r->wasi == Py_None)
+        return false;
+    const char *name = PyUnicode_AsUTF8AndSize(module, &len);
+    PyErr_Clear();
+    return name && chi_wasi_is_module(name, (size_t)len);
+}
+
+static int find_in_wasi(Link *l, uint32_t i)
+{
+    chi_error err;
+    l->found[i].fn = chi_wasi_function(l->r->module->m, i, &err);
+    return l->found[i].fn ? 0 : add_text(l, i, "value", err.message);
+}
+
 static int find(Link *l, uint32_t i)
 {
     const ImportPlan *p = &l->plan[i];
     int found = find_provider(l, p->module);
     if (found < 0)
         return -1;
+    if (!found && is_for_wasi(l, p->module))
+        return find_in_wasi(l, i);
     if (!found)
         return add_problem(l, i, "module", Py_NewRef(Py_None), l->r->imports);
     found = get_from(l->r->state, l->provider, p->name, &l->found[i].value);
+    if (found == 0 && is_for_wasi(l, p->module))
+        return find_in_wasi(l, i);
     if (found == 0)
         return add_problem(l, i, "name", Py_NewRef(Py_None), l->provider);
     return found < 0 ? -1 : 0;
@@ -316,6 +339,15 @@ static int make_func(Link *l, uint32_t i)
     return f->counted ? 0 : -1;
 }
 
+static int make_wasi(Link *l, uint32_t i)
+{
+    Found *f = &l->found[i];
+    f->x.kind = CHI_FUNC;
+    f->x.func = py_wasi_func(l->store, l->r->wasi, f->fn, l->r->module->m, i);
+    f->counted = f->x.func != NULL;
+    return f->counted ? 0 : -1;
+}
+
 static int make_global(Link *l, uint32_t i)
 {
     Found *f = &l->found[i];
@@ -340,6 +372,8 @@ static int make_global(Link *l, uint32_t i)
 static int make_extern(Link *l, uint32_t i)
 {
     Found *f = &l->found[i];
+    if (f->fn)
+        return make_wasi(l, i);
     if (!f->is_entity)
         return l->plan[i].type.kind == CHI_FUNC ? make_func(l, i)
                                                 : make_global(l, i);

@@ -29,6 +29,7 @@ typedef struct Held {
     bool is_func; /* made by Func: whoever imports it has that */
     Signature *signature;
     PyObject *label; /* a str, to name it by in messages */
+    chi_host_fn *fn; /* of one in C, see py_wasi.h; else NULL */
 } Held;
 
 /* What a wrapper alone keeps. */
