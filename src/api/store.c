@@ -20,6 +20,7 @@ ErrorCode api_call(FuncRef *f, uint64_t *slots)
 void api_init(void)
 {
     engine_hooks.call = api_call;
+    engine_hooks.interpret = interp_call;
     engine_hooks.constant = interp_constant;
     engine_hooks.attach = native_attach;
     engine_hooks.attach_host = native_attach_host;

@@ -70,6 +70,11 @@ ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame)
     return activation_is_innermost(a) ? code : ERR_BUSY;
 }
 
+ErrorCode native_interpret(uint64_t index, uint64_t *slots, Instance *i)
+{
+    return engine_hooks.interpret(instance_func(i, (uint32_t)index), slots);
+}
+
 /* ---- frames.  Each has its rbp; fp[1] is where it returns to. */
 
 typedef struct {
