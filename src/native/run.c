@@ -234,6 +234,13 @@ ErrorCode native_rethrow(Instance *i, uint64_t word)
     return ERR_EXCEPTION;
 }
 
+bool native_match(uint64_t word, uint32_t target, const Instance *i)
+{
+    uint32_t heap = (target & ~MATCH_ABSTRACT) >> 1;
+    heap = target & MATCH_ABSTRACT ? HEAP_ABSTRACT | heap : i->type_ids[heap];
+    return word_matches(word, type_ref(target & 1, heap));
+}
+
 void *native_struct(Instance *i, uint32_t type)
 {
     return heap_struct(i->e.store, i->module->types[type]);

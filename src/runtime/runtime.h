@@ -135,6 +135,7 @@ struct Instance {
     uint64_t **elem_items; /* evaluated, or NULL: see instance_elem */
     /* Of compiled code: */
     const uint8_t *bytes;       /* the module's */
+    const uint32_t *type_ids;   /* the module's */
     const void *const *helpers; /* baseline.h names them */
     void **code_table;          /* by function defined here */
 };
