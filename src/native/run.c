@@ -66,7 +66,7 @@ ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame)
     Store *s = h->e.store;
     Activation *a = atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
     a->native_exit = stub_frame;
-    ErrorCode code = h->call(h->host, s, slots);
+    ErrorCode code = (ErrorCode)h->call(h->host, s, slots);
     return activation_is_innermost(a) ? code : ERR_BUSY;
 }
 
