@@ -27,7 +27,8 @@ void native_attach_host(FuncRef *f);
 /* Takes the fault handler away, puts it back; if it is in use at all. */
 void native_signals(bool on);
 
-/* Compiles every function of the instance's module now. */
-bool native_compile_all(Instance *i, Error *err);
+/* Compiles every function of m, for the configuration that is usual, and
+ * writes the image to a file. */
+bool native_save(Module *m, const char *path, Error *err);
 
 #endif

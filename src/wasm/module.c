@@ -77,6 +77,7 @@ void module_free(Module *m)
     names_free(atomic_load(&m->names));
     free(atomic_load(&m->types_by_id));
     arena_free(&m->arena);
+    free(m->image_path);
     free(m->bytes);
     free(m);
 }

@@ -252,6 +252,7 @@ typedef struct Module {
     _Atomic(uint64_t *)
         types_by_id;        /* id << 32 | index, at the first look-up */
     _Atomic(Names *) names; /* made at the first look-up: names.h */
+    char *image_path;       /* of a file with compiled code, or NULL */
     void *native;           /* compiled code, freed by module_free_native */
 } Module;
 
