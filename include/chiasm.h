@@ -288,6 +288,11 @@ CHI_API chi_tier chi_store_tier(const chi_store *s); /* never CHI_TIER_AUTO */
 /* May this process run machine code?  Else *why, which may be NULL, says what
  * the system refuses. */
 CHI_API bool chi_native_available(const char **why);
+/* Machine code leaves bounds of memories to a handler of SIGSEGV and SIGBUS,
+ * which passes on what is not its own.  Who sets handlers of these signals
+ * after that calls this, false before and true behind, so that it stays on
+ * top; nothing happens where the handler is not in use. */
+CHI_API void chi_signals(bool on);
 
 /* Called on the guest's thread, at the next function entry or loop turn after
  * chi_store_interrupt or a tick.  CHI_OK goes on; anything else ends the
@@ -329,6 +334,19 @@ CHI_API bool chi_store_is_mine(const chi_store *s);
 CHI_API bool chi_store_wait(chi_store *s, uint64_t ns);
 /* Frees what cannot be reached. */
 CHI_API void chi_store_collect(chi_store *s);
+/* For a host with a collector of its own: what alone keeps each host pointer
+ * that something in the store reaches.  The owner is an instance, or the
+ * pointer of another external, that has exactly one reference from outside, and
+ * no other way leads to the host pointer; NULL: several do, or none is known.
+ * Who has the reference on an instance is presumed to have, too, what it was
+ * given as imports; who has one on a table or global, the instance that defines
+ * it.  Told twice with different owners, a host pointer has none.
+ *
+ *   returns  false, with nothing told: somebody is inside, or it would take
+ *            longer than a few milliseconds
+ */
+typedef void chi_owner_fn(void *env, void *host, const void *owner);
+CHI_API bool chi_store_owners(chi_store *s, chi_owner_fn *tell, void *env);
 CHI_API uint64_t chi_store_fuel(const chi_store *s);
 CHI_API void chi_store_set_fuel(chi_store *s, uint64_t fuel);
 

@@ -34,7 +34,8 @@ typedef enum {
     CHI_WASI_NULL,  /* input at its end; output that nobody reads */
     CHI_WASI_FD,    /* a descriptor of this process, duplicated */
     CHI_WASI_BYTES, /* input: data, copied; output: kept, chi_wasi_output */
-    CHI_WASI_CALL   /* the function */
+    CHI_WASI_CALL,  /* the function */
+    CHI_WASI_STDOUT /* of stderr: the same file as stdout */
 } chi_wasi_stream_kind;
 
 typedef struct {

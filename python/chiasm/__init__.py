@@ -35,6 +35,7 @@ from ._core import Exception as Exception
 
 # Exception is left out: `from chiasm import *` must not hide Python's own.
 __all__ = [
+    "WASI",
     "Array",
     "Cancelled",
     "CompileError",
@@ -59,6 +60,7 @@ __all__ = [
     "Module",
     "Op",
     "OutOfFuel",
+    "ReadOnly",
     "StackOverflow",
     "Store",
     "Struct",
@@ -70,27 +72,32 @@ __all__ = [
     "__version__",
     "features",
     "instantiate",
+    "run",
     "timeout",
 ]
 
+# Where conveniences are.
+_MODULES = {"ReadOnly": "_wasi", "WASI": "_wasi", "run": "_run"}
+
 _LATER = frozenset(
     (
-        "ReadOnly",
-        "WASI",
         "build",
         "cache",
         "compile",
         "hook",
         "install_import_hook",
         "link",
-        "run",
         "types",
     )
 )
 
 
 def __getattr__(name):
-    if name in __all__:  # a class that is made when it is first needed
+    if name in _MODULES:
+        from importlib import import_module
+
+        value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    elif name in __all__:  # a class that is made when it is first needed
         value = getattr(_core, name)
     elif name == "ops":
         value = _core._ops()
@@ -106,3 +113,31 @@ def __getattr__(name):
 
 def __dir__():
     return [*__all__, "Exception", "ops"]
+
+
+def _stay_on_top(function):
+    """Wrap a function that sets handlers of signals which machine code needs, too."""
+
+    def wrapper(*args, **options):
+        _core._signals(False)
+        try:
+            return function(*args, **options)
+        finally:
+            _core._signals(True)
+
+    wrapper.__name__ = function.__name__
+    wrapper.__doc__ = function.__doc__
+    wrapper.__wrapped__ = function
+    return wrapper
+
+
+def _watch_faulthandler():
+    import faulthandler
+
+    for name in ("enable", "disable"):
+        function = getattr(faulthandler, name)
+        if not hasattr(function, "__wrapped__"):
+            setattr(faulthandler, name, _stay_on_top(function))
+
+
+_watch_faulthandler()

@@ -39,8 +39,12 @@ from ._core import __version__ as __version__
 from ._core import features as features
 from ._core import instantiate as instantiate
 from ._core import timeout as timeout
+from ._run import run as run
+from ._wasi import WASI as WASI
+from ._wasi import ReadOnly as ReadOnly
 
 __all__ = [
+    "WASI",
     "Array",
     "Cancelled",
     "CompileError",
@@ -65,6 +69,7 @@ __all__ = [
     "Module",
     "Op",
     "OutOfFuel",
+    "ReadOnly",
     "StackOverflow",
     "Store",
     "Struct",
@@ -76,21 +81,19 @@ __all__ = [
     "__version__",
     "features",
     "instantiate",
+    "run",
     "timeout",
 ]
 
 ops: MappingProxyType[str, Op]
 
 # Not built yet: calling one raises NotImplementedError.
-ReadOnly: Callable[..., Any]
-WASI: Callable[..., Any]
 build: Callable[..., Any]
 cache: Callable[..., Any]
 compile: Callable[..., Any]
 hook: Callable[..., Any]
 install_import_hook: Callable[..., Any]
 link: Callable[..., Any]
-run: Callable[..., Any]
 types: Callable[..., Any]
 
 def __dir__() -> list[str]: ...

@@ -32,7 +32,7 @@ def instantiate(
     source: Module | _Source,
     imports: Mapping[str, Any] | None = None,
     *,
-    wasi: object = None,
+    wasi: Process | None = None,
     tier: Literal["auto", "interp", "baseline", "optimize"] = "auto",
     limits: Limits | None = None,
     config: Config | None = None,
@@ -41,6 +41,7 @@ def instantiate(
     name: str | None = None,
 ) -> Instance: ...
 def features() -> dict[str, Any]: ...
+def _signals(on: bool) -> None: ...
 def _ops() -> MappingProxyType[str, Op]: ...
 def _restore_module(contents: bytes, name: str | None, features: int, /) -> Module: ...
 
@@ -86,7 +87,7 @@ class Instance:
         source: Module | _Source,
         imports: Mapping[str, Any] | None = None,
         *,
-        wasi: object = None,
+        wasi: Process | None = None,
         tier: Literal["auto", "interp", "baseline", "optimize"] = "auto",
         limits: Limits | None = None,
         config: Config | None = None,
@@ -504,6 +505,25 @@ class Config:
     def passes(self) -> str | None: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+# WASI: the base of chiasm.WASI.
+
+@disjoint_base
+class Process:
+    def __new__(
+        cls,
+        args: tuple[bytes, ...],
+        env: tuple[bytes, ...],
+        dirs: tuple[tuple[bytes, bytes, bool], ...],
+        streams: tuple[object, object, object],
+        keep: int,
+        seed: int | None,
+        clock_ns: int | None,
+        /,
+    ) -> Self: ...
+    @property
+    def exit_code(self) -> int | None: ...
+    def _kept(self, fd: int, /) -> bytes: ...
 
 # Errors.
 

@@ -57,6 +57,7 @@ static chi_code run_slow(FuncObject *f, StoreObject *s, uint64_t *slots,
 static inline chi_code run(FuncObject *f, uint64_t *slots, chi_error *err)
 {
     StoreObject *s = py_entity_store((PyObject *)f);
+    py_store_changed(s);
     if (UNLIKELY(f->without_gil || s->detached || f->state->timeouts))
         return run_slow(f, s, slots, err);
     return chi_call(f->e.x.func, slots, err);

@@ -113,6 +113,13 @@ static const char features_doc[] =
 
 static PyObject *get_class(PyObject *module, PyObject *name);
 
+static PyObject *signals(PyObject *module, PyObject *on)
+{
+    (void)module;
+    chi_signals(PyObject_IsTrue(on));
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"__getattr__", get_class, METH_O, NULL},
     {"instantiate", PY_METHOD(instantiate), METH_VARARGS | METH_KEYWORDS,
@@ -120,6 +127,7 @@ static PyMethodDef functions[] = {
     {"features", features, METH_NOARGS, features_doc},
     {"_ops", ops, METH_NOARGS, NULL},
     {"_restore_module", restore_module, METH_VARARGS, NULL},
+    {"_signals", signals, METH_O, NULL},
     {0}};
 
 /* ---- set-up */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "py_entity.h"
 
+#include "py_owner.h"
+
 static TypeTag type_of(chi_kind kind)
 {
     switch (kind) {
@@ -28,30 +30,67 @@ static int set_up(EntityObject *e, const Origin *o)
     return 0;
 }
 
-static EntityObject *new_object(StoreObject *s, chi_extern x, const Origin *o)
+/* How many references it takes.  With one, it is what owns all that only the
+ * entity reaches: so whoever imports the entity must have the object, as it
+ * has what is given to it; or the instance that defines it must be had. */
+static unsigned references(chi_extern x, const Origin *o)
 {
-    chi_extern_ref(x); /* to make an object may run code that lets go of it */
-    EntityObject *e = py_new(s->state, type_of(x.kind), 0);
-    if (!e) {
+    if (x.kind == CHI_FUNC)
+        return chi_func_instance(x.func) ? 0 : py_host_is_func(x.func) ? 1 : 2;
+    return o->is_import ? 2 : 1;
+}
+
+/* Memories and tags reach nothing, so they keep nothing. */
+static PyObject *keeper_of(StoreObject *s, chi_extern x, const Origin *o)
+{
+    bool reaches = x.kind == CHI_TABLE || x.kind == CHI_GLOBAL;
+    if (x.kind == CHI_FUNC)
+        return py_keeper_of(s, chi_func_instance(x.func));
+    return Py_XNewRef(reaches && !o->is_import ? o->keeper : NULL);
+}
+
+static void drop(StoreObject *s, chi_extern x, unsigned n)
+{
+    while (n--)
         py_store_drop(s, (Drop){DROP_EXTERN, {.x = x}});
-        return NULL;
+}
+
+/* Takes the references, and one on the keeper. */
+static PyObject *new_object(StoreObject *s, chi_extern x, const Origin *o,
+                            unsigned n, PyObject *keeper)
+{
+    EntityObject *e = py_new(s->state, type_of(x.kind), 0);
+    PyObject *known = Py_XNewRef(py_map_get(&s->wrappers, x.any));
+    if (!e || known) {
+        drop(s, x, n);
+        Py_XDECREF(keeper);
+        Py_XDECREF((PyObject *)e);
+        return known;
     }
     e->store = (StoreObject *)Py_NewRef((PyObject *)s);
     e->x = x;
-    if (py_map_set(&s->wrappers, x.any, (PyObject *)e) < 0
-        || set_up(e, o) < 0) {
-        Py_DECREF((PyObject *)e);
-        return NULL;
-    }
-    return e;
+    e->n_refs = (uint8_t)n;
+    e->keeper = keeper;
+    if (py_map_set(&s->wrappers, x.any, (PyObject *)e) < 0 || set_up(e, o) < 0)
+        Py_CLEAR(e);
+    py_store_changed(s);
+    return (PyObject *)e;
 }
 
 PyObject *py_entity_wrap_from(StoreObject *s, chi_extern x, const Origin *o)
 {
-    PyObject *known = py_map_get(&s->wrappers, x.any);
+    PyObject *known = py_map_get(&s->wrappers, x.any), *keeper = NULL;
     if (known)
         return Py_NewRef(known);
-    return (PyObject *)new_object(s, x, o);
+    /* To make an object may run code that lets go of the entity. */
+    unsigned n = references(x, o);
+    for (unsigned i = 0; i < n; i++)
+        chi_extern_ref(x);
+    if (n == 0 || x.kind != CHI_FUNC)
+        keeper = keeper_of(s, x, o);
+    if (n == 0 && !keeper)
+        return NULL;
+    return new_object(s, x, o, n, keeper);
 }
 
 PyObject *py_entity_wrap(StoreObject *s, chi_extern x)
@@ -70,9 +109,11 @@ PyObject *py_entity_adopt(State *st, TypeTag tag, StoreObject *s, chi_extern x)
     }
     e->store = (StoreObject *)Py_NewRef((PyObject *)s);
     e->x = x;
+    e->n_refs = 1;
     if (py_map_set(&s->wrappers, x.any, (PyObject *)e) < 0
         || set_up(e, &nowhere) < 0)
         Py_CLEAR(e);
+    py_store_changed(s);
     return (PyObject *)e;
 }
 
@@ -81,7 +122,14 @@ int py_entity_traverse(PyObject *self, visitproc visit, void *arg)
     EntityObject *e = (EntityObject *)self;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT((PyObject *)e->store);
-    return 0;
+    Py_VISIT(e->keeper);
+    return py_owner_traverse(e->store, &e->owner, visit, arg);
+}
+
+int py_entity_clear(PyObject *self)
+{
+    EntityObject *e = (EntityObject *)self;
+    return py_owner_clear(e->store, &e->owner);
 }
 
 void py_entity_dealloc(PyObject *self)
@@ -92,10 +140,11 @@ void py_entity_dealloc(PyObject *self)
     /* Nobody may find it from here on, weak references' callbacks least. */
     if (e->x.any)
         py_map_remove(&py_store_at(&e->store)->wrappers, e->x.any, self);
+    py_owner_end(&e->owner);
     if (e->weakrefs)
         PyObject_ClearWeakRefs(self);
-    if (e->x.any)
-        py_store_drop(e->store, (Drop){DROP_EXTERN, {.x = e->x}});
+    drop(e->store, e->x, e->n_refs);
+    Py_XDECREF(e->keeper);
     Py_XDECREF((PyObject *)e->store);
     type->tp_free(self);
     Py_DECREF(type);

@@ -1,7 +1,8 @@
 /* py_entity.h - what Func, Memory, Table, Global and Tag have in common.
  *
- * An EntityObject holds one reference on its entity in the core.  There is one
- * object per entity as long as it lives, found through the store's map.
+ * An EntityObject holds a reference on its entity in the core, or for that of
+ * an instance the instance's keeper (py_owner.h).  There is one object per
+ * entity as long as it lives, found through the store's map.
  */
 #ifndef CHI_PY_ENTITY_H
 #define CHI_PY_ENTITY_H
@@ -12,6 +13,9 @@ typedef struct {
     PyObject_HEAD StoreObject *store;
     PyObject *weakrefs;
     chi_extern x;
+    Owner owner;
+    PyObject *keeper; /* of the instance that defines it; may be NULL */
+    uint8_t n_refs;   /* that it has on the entity: py_owner.h */
 } EntityObject;
 
 typedef struct {
@@ -34,6 +38,8 @@ typedef struct {
 typedef struct {
     PyObject *module; /* ModuleObject; may be NULL: found out */
     PyObject *name;   /* may be NULL */
+    PyObject *keeper; /* of the instance whose export it is; may be NULL */
+    bool is_import;   /* of that instance */
     bool without_gil, is_python;
 } Origin;
 
@@ -46,6 +52,7 @@ PyObject *py_entity_wrap_from(StoreObject *s, chi_extern x, const Origin *o);
 PyObject *py_entity_adopt(State *st, TypeTag type, StoreObject *s,
                           chi_extern x);
 int py_entity_traverse(PyObject *self, visitproc visit, void *arg);
+int py_entity_clear(PyObject *self);
 void py_entity_dealloc(PyObject *self);
 static inline int py_entity_claim(PyObject *self)
 {
@@ -78,6 +85,11 @@ chi_func *py_host_import(StoreObject *s, Signature *sig, PyObject *callable,
                          PyObject *label, const chi_module *m, uint32_t i);
 /* What Python made it of, borrowed, or NULL. */
 PyObject *py_host_callable(const chi_func *f);
+/* What a host function returns that fails by the current exception, which it
+ * takes. */
+chi_code py_host_fail(StoreObject *s);
+/* Was it made by Func? */
+bool py_host_is_func(const chi_func *f);
 
 /* py_tag.c: Tag.python_exception, borrowed, or NULL with an exception. */
 PyObject *py_tag_python(State *st);

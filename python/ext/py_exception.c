@@ -33,6 +33,7 @@ static void set_root(PyObject *e, StoreObject *s, uint64_t word)
     chi_root *old_root = f->root;
     f->root = chi_root_new(s->store, py_value_exnref(), word);
     f->store = (StoreObject *)Py_NewRef((PyObject *)s);
+    py_store_changed(s);
     if (old_root)
         py_store_drop(old_store, (Drop){DROP_ROOT, {.root = old_root}});
     Py_XDECREF((PyObject *)old_store);
@@ -264,6 +265,7 @@ PyObject *py_exception_out(StoreObject *s, uint64_t word)
     chi_root *root = chi_root_new(s->store, py_value_exnref(), word);
     if (!root)
         return PyErr_NoMemory();
+    py_store_changed(s);
     PyObject *e = NULL, *args = constructor_args(s, word);
     if (args)
         e = PyObject_Call(s->state->errors[ERROR_EXCEPTION], args, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "py_instance.h"
+#include "py_owner.h"
 
 static ExportsObject *exports_of(PyObject *self)
 {
@@ -7,17 +8,20 @@ static ExportsObject *exports_of(PyObject *self)
 }
 
 ExportsObject *py_exports_adopt(const LinkRequest *r, StoreObject *s,
-                                chi_instance *instance, bool is_python)
+                                chi_instance *instance, PyObject *imports,
+                                bool is_python)
 {
     Py_ssize_t n = chi_module_n_exports(r->module->m);
-    ExportsObject *e = py_new(r->state, TYPE_EXPORTS, n);
+    PyObject *keeper = py_keeper_adopt(s, instance, imports);
+    ExportsObject *e = keeper ? py_new(r->state, TYPE_EXPORTS, n) : NULL;
     if (!e) {
-        chi_instance_free(instance);
+        Py_XDECREF(keeper);
         return NULL;
     }
     e->state = r->state;
     e->store = (StoreObject *)Py_NewRef((PyObject *)s);
     e->instance = instance;
+    e->keeper = keeper;
     e->module = Py_NewRef((PyObject *)r->module);
     e->is_python = is_python;
     e->without_gil = r->gil == 0 || (r->gil < 0 && !is_python);
@@ -33,6 +37,7 @@ static int traverse(PyObject *self, visitproc visit, void *arg)
     ExportsObject *e = exports_of(self);
     Py_VISIT(Py_TYPE(self));
     Py_VISIT((PyObject *)e->store);
+    Py_VISIT(e->keeper);
     Py_VISIT(e->attributes);
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++)
         Py_VISIT(e->cache[i]);
@@ -56,9 +61,7 @@ static void dealloc(PyObject *self)
     if (e->weakrefs)
         PyObject_ClearWeakRefs(self);
     clear(self);
-    if (e->instance)
-        py_store_drop(e->store,
-                      (Drop){DROP_INSTANCE, {.instance = e->instance}});
+    Py_XDECREF(e->keeper);
     Py_XDECREF(e->module);
     Py_XDECREF(e->name);
     Py_XDECREF((PyObject *)e->store);
@@ -68,6 +71,23 @@ static void dealloc(PyObject *self)
 
 /* ---- look-ups */
 
+/* Is the export one of the instance's imports?  (Of functions, objects know.) */
+static bool is_import(const ExportsObject *e, uint32_t i)
+{
+    const chi_module *m = module_of(e->module)->m;
+    chi_export x;
+    chi_module_export(m, i, &x);
+    if (x.type.kind != CHI_TABLE && x.type.kind != CHI_GLOBAL)
+        return false;
+    for (uint32_t k = 0; k < chi_module_n_imports(m); k++) {
+        chi_import import;
+        chi_module_import(m, k, &import);
+        if (import.type.kind == x.type.kind && x.index-- == 0)
+            return true;
+    }
+    return false;
+}
+
 static PyObject *make_export(ExportsObject *e, uint32_t i, PyObject *name)
 {
     if (py_store_claim(&e->store) < 0)
@@ -75,14 +95,16 @@ static PyObject *make_export(ExportsObject *e, uint32_t i, PyObject *name)
     chi_extern x = chi_instance_export(e->instance, i);
     Origin o = {.module = e->module,
                 .name = name,
+                .keeper = e->keeper,
+                .is_import = is_import(e, i),
                 .without_gil = e->without_gil,
                 .is_python = e->is_python};
     /* A function that was imported has a module of its own. */
     if (x.kind == CHI_FUNC && chi_func_instance(x.func) != e->instance)
         o.module = NULL;
     PyObject *object = py_entity_wrap_from(py_store_at(&e->store), x, &o);
-    if (object)
-        e->cache[i] = Py_NewRef(object);
+    if (object) /* to make it may have run code that asked for it, too */
+        Py_XSETREF(e->cache[i], Py_NewRef(object));
     return object;
 }
 

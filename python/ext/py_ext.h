@@ -31,6 +31,7 @@
     X(EXPORTS, py_exports)                                                     \
     X(FUNC, py_func)                                                           \
     X(MEMORY, py_memory)                                                       \
+    X(KEEPER, py_keeper)                                                       \
     X(TABLE, py_table)                                                         \
     X(GLOBAL, py_global)                                                       \
     X(TAG, py_tag)                                                             \
@@ -49,7 +50,8 @@
     X(DIAGNOSTIC, py_diagnostic)                                               \
     X(LIMITS, py_limits)                                                       \
     X(CONFIG, py_config)                                                       \
-    X(OP, py_op)
+    X(OP, py_op)                                                               \
+    X(PROCESS, py_process)
 
 typedef enum {
 #define X(TAG, PREFIX) TYPE_##TAG,

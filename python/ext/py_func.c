@@ -331,6 +331,7 @@ static const char doc[] =
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},
                               {Py_tp_traverse, PY_SLOT(traverse)},
+                              {Py_tp_clear, PY_SLOT(py_entity_clear)},
                               {Py_tp_call, PY_SLOT(PyVectorcall_Call)},
                               {Py_tp_getattro, PY_SLOT(attribute)},
                               {Py_tp_repr, PY_SLOT(repr)},

@@ -92,6 +92,7 @@ static int set_value(PyObject *self, PyObject *v, void *closure)
         || value_in(py_entity_store(self), type.type, v, slots) < 0
         || py_entity_claim(self) < 0)
         return -1;
+    py_store_changed(py_entity_store(self));
     chi_global_set(entity(self)->x.global, slots);
     return 0;
 }
@@ -147,6 +148,7 @@ static const char doc[] =
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},
                               {Py_tp_traverse, PY_SLOT(py_entity_traverse)},
+                              {Py_tp_clear, PY_SLOT(py_entity_clear)},
                               {Py_tp_repr, PY_SLOT(repr)},
                               {Py_tp_getset, getset},
                               {Py_tp_members, members},

@@ -53,6 +53,8 @@ static chi_code fail(StoreObject *s)
     return CHI_HOST;
 }
 
+chi_code py_host_fail(StoreObject *s) { return fail(s); }
+
 /* ---- results: 0, or -1 with an exception */
 
 static int raise_result(const Held *h, uint32_t i, PyObject *v, ValueResult why)
@@ -270,6 +272,7 @@ chi_func *py_host_func(StoreObject *s, Signature *sig, PyObject *callable,
     Held *h = hold_callable(s, sig, callable, label);
     if (!h)
         return NULL;
+    h->is_func = true;
     chi_func *f = chi_func_new(s->store, sig->types, sig->n_params,
                                sig->types + sig->n_params, sig->n_results,
                                call_host, h, &err);
@@ -290,5 +293,11 @@ chi_func *py_host_import(StoreObject *s, Signature *sig, PyObject *callable,
 PyObject *py_host_callable(const chi_func *f)
 {
     Held *h = chi_func_instance(f) ? NULL : chi_func_host(f);
-    return h ? h->object : NULL;
+    return h && !h->fn ? h->object : NULL;
+}
+
+bool py_host_is_func(const chi_func *f)
+{
+    Held *h = chi_func_host(f);
+    return h && h->is_func;
 }

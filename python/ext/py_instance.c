@@ -3,6 +3,7 @@
 
 #include "py_limits.h"
 #include "py_thread.h"
+#include "py_wasi.h"
 
 static InstanceObject *instance_of(PyObject *self)
 {
@@ -47,12 +48,11 @@ static int check_store(const State *st, PyObject *store, PyObject *limits)
     return -1;
 }
 
-static int check_wasi(PyObject *wasi)
+static int check_wasi(State *st, PyObject *wasi)
 {
     if (wasi == Py_None)
         return 0;
-    PyErr_SetString(PyExc_NotImplementedError, "wasi= is not built yet");
-    return -1;
+    return py_wasi_check(st, wasi);
 }
 
 typedef struct {
@@ -81,7 +81,7 @@ static int parse(PyObject *args, PyObject *kwargs, Arguments *a)
 
 static int check(State *st, const Arguments *a)
 {
-    if (check_wasi(a->wasi) < 0 || check_tier(a->tier) < 0
+    if (check_wasi(st, a->wasi) < 0 || check_tier(a->tier) < 0
         || py_config_check(st, a->config) < 0
         || check_store(st, a->store, a->limits) < 0)
         return -1;
@@ -91,12 +91,27 @@ static int check(State *st, const Arguments *a)
     return -1;
 }
 
+/* The one call that a library of WASI's expects. */
+static int initialize(ExportsObject *exports)
+{
+    PyObject *name = PyUnicode_FromString("_initialize"), *f = NULL, *result;
+    int found = name ? py_exports_get(exports, name, &f) : -1;
+    Py_XDECREF(name);
+    if (found <= 0)
+        return found;
+    result = PyObject_CallNoArgs(f);
+    Py_DECREF(f);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
 static PyObject *link_module(State *st, const Arguments *a, PyObject *module)
 {
     chi_limits limits;
     LinkRequest r = {.state = st,
                      .module = module_of(module),
                      .imports = a->imports,
+                     .wasi = a->wasi,
                      .name = a->name,
                      .gil = -1};
     if (a->gil != Py_None && (r.gil = PyObject_IsTrue(a->gil)) < 0)
@@ -109,6 +124,8 @@ static PyObject *link_module(State *st, const Arguments *a, PyObject *module)
     if (a->store != Py_None)
         r.store = (StoreObject *)a->store;
     ExportsObject *exports = py_link(&r);
+    if (exports && a->wasi != Py_None && initialize(exports) < 0)
+        Py_CLEAR(exports);
     InstanceObject *self = exports ? py_new(st, TYPE_INSTANCE, 0) : NULL;
     if (self)
         self->exports = exports;
@@ -240,6 +257,9 @@ static const char doc[] =
     "    instances, Python modules, or objects whose attributes are looked\n"
     "    up. What they hold: callables, `Func`, `Memory`, `Table`,\n"
     "    `Global`, `Tag`, and numbers for immutable globals.\n"
+    "wasi : WASI, optional\n"
+    "    The process that the module's imports of WASI belong to, where\n"
+    "    `imports` has none.\n"
     "tier : {'auto', 'interp'}\n"
     "    How code is run.\n"
     "limits : Limits, optional\n"
@@ -266,7 +286,8 @@ static const char doc[] =
     "\n"
     "Notes\n"
     "-----\n"
-    "Runs the start function, never an export. The instance is freed when\n"
+    "Runs the start function, never an export but, with `wasi`,\n"
+    "``_initialize``. The instance is freed when\n"
     "nothing reaches it; its functions keep it alive.\n"
     "\n"
     "Examples\n"

@@ -1,7 +1,8 @@
 /* py_instance.h - Instance, Exports, and the making of them.
  *
- * Exports owns the instance in the core; an Instance holds its Exports, so
- * that there is no cycle between the two and the functions.
+ * Exports and functions hold the instance's keeper (py_owner.h), which has the
+ * reference in the core; an Instance holds its Exports.  So there is no cycle
+ * among them.
  */
 #ifndef CHI_PY_INSTANCE_H
 #define CHI_PY_INSTANCE_H
@@ -12,6 +13,7 @@
 typedef struct {
     PyObject_VAR_HEAD State *state;
     StoreObject *store;
+    PyObject *keeper;
     chi_instance *instance;
     PyObject *module;
     PyObject *name; /* str given to the instance, or NULL */
@@ -31,6 +33,7 @@ typedef struct {
     State *state;
     ModuleObject *module;
     PyObject *imports;        /* or Py_None */
+    PyObject *wasi;           /* a Process, or Py_None */
     StoreObject *store;       /* the one asked for, or NULL */
     const chi_limits *limits; /* or NULL */
     PyObject *name;           /* or Py_None */
@@ -40,9 +43,11 @@ typedef struct {
 /* py_link.c: resolves the imports and instantiates. */
 ExportsObject *py_link(const LinkRequest *r);
 
-/* Takes the reference on the instance, also on failure. */
+/* Takes the reference on the instance, also on failure.  `imports`: a tuple of
+ * the entities among its imports, or NULL. */
 ExportsObject *py_exports_adopt(const LinkRequest *r, StoreObject *s,
-                                chi_instance *instance, bool is_python);
+                                chi_instance *instance, PyObject *imports,
+                                bool is_python);
 /* The export of that name: 1 and a new reference, 0 none, -1 error. */
 int py_exports_get(ExportsObject *e, PyObject *name, PyObject **value);
 /* The first memory that is exported, or None: new. */

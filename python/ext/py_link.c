@@ -7,13 +7,15 @@
  */
 #include "py_errors.h"
 #include "py_instance.h"
+#include "py_wasi.h"
 
 typedef struct {
     PyObject *value;   /* what was found; NULL: nothing */
     uint64_t slots[2]; /* of a number for a global */
     chi_extern x;
-    bool is_entity; /* value is one of ours, x is its entity */
-    bool counted;   /* x is a reference to give back */
+    bool is_entity;  /* value is one of ours, x is its entity */
+    bool counted;    /* x is a reference to give back */
+    chi_host_fn *fn; /* WASI's; value is NULL */
 } Found;
 
 enum { STACK_IMPORTS = 16 };
@@ -166,15 +168,36 @@ static int find_provider(Link *l, PyObject *module)
     return get_item(imports, module, &l->provider);
 }
 
+static bool is_for_wasi(const Link *l, PyObject *module)
+{
+    Py_ssize_t len;
+    if (l->r->wasi == Py_None)
+        return false;
+    const char *name = PyUnicode_AsUTF8AndSize(module, &len);
+    PyErr_Clear();
+    return name && chi_wasi_is_module(name, (size_t)len);
+}
+
+static int find_in_wasi(Link *l, uint32_t i)
+{
+    chi_error err;
+    l->found[i].fn = chi_wasi_function(l->r->module->m, i, &err);
+    return l->found[i].fn ? 0 : add_text(l, i, "value", err.message);
+}
+
 static int find(Link *l, uint32_t i)
 {
     const ImportPlan *p = &l->plan[i];
     int found = find_provider(l, p->module);
     if (found < 0)
         return -1;
+    if (!found && is_for_wasi(l, p->module))
+        return find_in_wasi(l, i);
     if (!found)
         return add_problem(l, i, "module", Py_NewRef(Py_None), l->r->imports);
     found = get_from(l->r->state, l->provider, p->name, &l->found[i].value);
+    if (found == 0 && is_for_wasi(l, p->module))
+        return find_in_wasi(l, i);
     if (found == 0)
         return add_problem(l, i, "name", Py_NewRef(Py_None), l->provider);
     return found < 0 ? -1 : 0;
@@ -258,8 +281,8 @@ static bool is_portable(const Found *f)
 static int choose_store(Link *l)
 {
     StoreObject *s = l->r->store;
-    if (s)
-        s = py_store_at(&s);
+    while (s && s->target)
+        s = s->target;
     for (uint32_t i = 0; !s && !l->r->limits && i < l->n; i++)
         if (l->found[i].is_entity && !is_portable(&l->found[i]))
             s = py_entity_store(l->found[i].value);
@@ -316,6 +339,15 @@ static int make_func(Link *l, uint32_t i)
     return f->counted ? 0 : -1;
 }
 
+static int make_wasi(Link *l, uint32_t i)
+{
+    Found *f = &l->found[i];
+    f->x.kind = CHI_FUNC;
+    f->x.func = py_wasi_func(l->store, l->r->wasi, f->fn, l->r->module->m, i);
+    f->counted = f->x.func != NULL;
+    return f->counted ? 0 : -1;
+}
+
 static int make_global(Link *l, uint32_t i)
 {
     Found *f = &l->found[i];
@@ -340,6 +372,8 @@ static int make_global(Link *l, uint32_t i)
 static int make_extern(Link *l, uint32_t i)
 {
     Found *f = &l->found[i];
+    if (f->fn)
+        return make_wasi(l, i);
     if (!f->is_entity)
         return l->plan[i].type.kind == CHI_FUNC ? make_func(l, i)
                                                 : make_global(l, i);
@@ -355,6 +389,33 @@ static void raise_failure(Link *l, chi_error *err)
     if (err->code == CHI_LIMIT)
         err->code = CHI_MEMORY;
     py_error_raise_guest(l->store, err->code, err);
+}
+
+/* A tuple of the entities among the imports; NULL: none, or an exception. */
+static PyObject *given_entities(const Link *l)
+{
+    Py_ssize_t n = 0;
+    for (uint32_t i = 0; i < l->n; i++)
+        n += l->found[i].is_entity;
+    PyObject *tuple = n ? PyTuple_New(n) : NULL;
+    n = 0;
+    for (uint32_t i = 0; tuple && i < l->n; i++)
+        if (l->found[i].is_entity)
+            PyTuple_SET_ITEM(tuple, n++, Py_NewRef(l->found[i].value));
+    return tuple;
+}
+
+static ExportsObject *adopt(Link *l, chi_instance *instance)
+{
+    ExportsObject *exports = NULL;
+    PyObject *given = given_entities(l);
+    if (given || !PyErr_Occurred())
+        exports =
+            py_exports_adopt(l->r, l->store, instance, given, l->is_python);
+    else
+        py_store_drop(l->store, (Drop){DROP_INSTANCE, {.instance = instance}});
+    Py_XDECREF(given);
+    return exports;
 }
 
 static ExportsObject *instantiate(Link *l)
@@ -377,10 +438,10 @@ static ExportsObject *instantiate(Link *l)
         } else if (py_store_wait(l->store) < 0) {
             break;
         }
+    py_store_changed(l->store);
     if (externs != on_stack)
         PyMem_Free(externs);
-    return instance ? py_exports_adopt(l->r, l->store, instance, l->is_python)
-                    : NULL;
+    return instance ? adopt(l, instance) : NULL;
 }
 
 /* The values are found: the rest of the way. */

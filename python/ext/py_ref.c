@@ -13,11 +13,15 @@ PyObject *py_ref_wrap(StoreObject *s, chi_type type, uint64_t word)
         return Py_NewRef(known);
     chi_root *root = chi_root_new(s->store, type, word);
     TypeTag tag = chi_word_is(word) == CHI_IS_ARRAY ? TYPE_ARRAY : TYPE_STRUCT;
-    RefObject *r = root ? py_new(s->state, tag, 0) : NULL;
-    if (!r) {
-        if (root)
-            py_store_drop(s, (Drop){DROP_ROOT, {.root = root}});
-        return root ? NULL : PyErr_NoMemory();
+    if (!root)
+        return PyErr_NoMemory();
+    py_store_changed(s);
+    RefObject *r = py_new(s->state, tag, 0);
+    known = Py_XNewRef(py_map_get(&s->wrappers, key));
+    if (!r || known) { /* to make it may have run code that made another */
+        py_store_drop(s, (Drop){DROP_ROOT, {.root = root}});
+        Py_XDECREF((PyObject *)r);
+        return known;
     }
     r->store = (StoreObject *)Py_NewRef((PyObject *)s);
     r->root = root;
@@ -39,11 +43,13 @@ static void dealloc(PyObject *self)
     RefObject *r = ref_of(self);
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    py_map_remove(&py_store_at(&r->store)->wrappers,
-                  (const void *)(uintptr_t)r->word, self);
+    if (r->store)
+        py_map_remove(&py_store_at(&r->store)->wrappers,
+                      (const void *)(uintptr_t)r->word, self);
     if (r->weakrefs)
         PyObject_ClearWeakRefs(self);
-    py_store_drop(r->store, (Drop){DROP_ROOT, {.root = r->root}});
+    if (r->store)
+        py_store_drop(r->store, (Drop){DROP_ROOT, {.root = r->root}});
     Py_XDECREF((PyObject *)r->store);
     type->tp_free(self);
     Py_DECREF(type);
@@ -125,6 +131,7 @@ static int struct_set_item(PyObject *self, Py_ssize_t i, PyObject *v)
     if (check_field(self, i) < 0
         || field_in(r, chi_word_field(r->word, (uint32_t)i), v, slots) < 0)
         return -1;
+    py_store_changed(py_store_at(&r->store));
     chi_struct_set(r->word, (uint32_t)i, slots);
     return 0;
 }
@@ -257,6 +264,7 @@ static int array_set_item(PyObject *self, Py_ssize_t i, PyObject *v)
         return no_element();
     if (field_in(r, chi_word_field(r->word, 0), v, slots) < 0)
         return -1;
+    py_store_changed(py_store_at(&r->store));
     return chi_array_set(r->word, (uint32_t)i, slots) ? 0 : no_element();
 }
 

@@ -4,22 +4,29 @@
 #include "py_entity.h"
 #include "py_errors.h"
 #include "py_limits.h"
+#include "py_owner.h"
 #include "py_thread.h"
 #include "py_values.h"
 
 /* ---- what is held */
 
+void py_store_link(Held **list, Held *h)
+{
+    h->next = *list;
+    h->link = list;
+    if (h->next)
+        h->next->link = &h->next;
+    *list = h;
+}
+
 static void link_held(StoreObject *s, Held *h)
 {
     h->store = s;
-    h->next = s->held;
-    h->link = &s->held;
-    if (h->next)
-        h->next->link = &h->next;
-    s->held = h;
+    h->owner = NULL;
+    py_store_link(&s->held, h);
 }
 
-static void unlink_held(Held *h)
+void py_store_unlink(Held *h)
 {
     *h->link = h->next;
     if (h->next)
@@ -28,17 +35,17 @@ static void unlink_held(Held *h)
 
 static void free_held(Held *h)
 {
-    PyObject *object = h->object, *label = h->label;
-    if (h->signature)
+    PyObject *object = h->object, *label = h->is_object ? NULL : h->label;
+    if (!h->is_object && h->signature)
         py_signature_free(h->signature);
     PyMem_Free(h);
     Py_XDECREF(label);
     Py_XDECREF(object);
 }
 
-Held *py_store_hold(StoreObject *s, PyObject *object)
+static Held *hold(StoreObject *s, PyObject *object, size_t size)
 {
-    Held *h = PyMem_Calloc(1, sizeof *h);
+    Held *h = PyMem_Calloc(1, size);
     if (!h) {
         PyErr_NoMemory();
         return NULL;
@@ -48,9 +55,22 @@ Held *py_store_hold(StoreObject *s, PyObject *object)
     return h;
 }
 
+Held *py_store_hold(StoreObject *s, PyObject *callable)
+{
+    return hold(s, callable, sizeof(Held));
+}
+
+Held *py_store_hold_object(StoreObject *s, PyObject *object)
+{
+    Held *h = hold(s, object, offsetof(Held, signature));
+    if (h)
+        h->is_object = true;
+    return h;
+}
+
 void py_store_unhold(Held *h)
 {
-    unlink_held(h);
+    py_store_unlink(h);
     free_held(h);
 }
 
@@ -67,8 +87,10 @@ static void release(void *env, void *host)
 
 /* ---- what is given back */
 
-static void give_back(const Drop *d)
+static void give_back(StoreObject *s, const Drop *d)
 {
+    if (s->knows == KNOWS_ALL)
+        s->knows = KNOWS_SAFELY;
     switch (d->what) {
     case DROP_EXTERN: chi_extern_free(d->x); break;
     case DROP_INSTANCE: chi_instance_free(d->instance); break;
@@ -99,7 +121,7 @@ void py_store_drop(StoreObject *s, Drop drop)
         (void)push_drop(s, &drop);
         return;
     }
-    give_back(&drop);
+    give_back(s, &drop);
     py_store_settle(s);
 }
 
@@ -112,7 +134,7 @@ static void drain_drops(StoreObject *s)
 {
     while (s->n_drops && !s->detached) {
         Drop d = s->drops[--s->n_drops];
-        give_back(&d);
+        give_back(s, &d);
     }
 }
 
@@ -120,7 +142,7 @@ static void drain_dead(StoreObject *s)
 {
     Held *h = atomic_exchange(&s->dead, NULL);
     for (Held *i = h; i; i = i->next_dead)
-        unlink_held(i);
+        py_store_unlink(i);
     while (h) {
         Held *next = h->next_dead;
         free_held(h);
@@ -153,9 +175,11 @@ StoreObject *py_store_merged(StoreObject **slot)
 
 static void move_held(StoreObject *to, StoreObject *from)
 {
+    py_owner_forget_all(from);
+    py_store_changed(to);
     while (from->held) {
         Held *h = from->held;
-        unlink_held(h);
+        py_store_unlink(h);
         link_held(to, h);
     }
 }
@@ -348,9 +372,26 @@ static int traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT((PyObject *)s->target);
     Py_VISIT(s->pending);
     Py_VISIT(s->thrown);
-    for (Held *h = s->held; h; h = h->next)
+    for (Held *h = py_owner_others(s); h; h = h->next)
         Py_VISIT(h->object);
     return 0;
+}
+
+/* Destructors may change the list, so each Held goes through another. */
+void py_store_clear_list(StoreObject *s, Held **list)
+{
+    Held *todo = *list;
+    *list = NULL;
+    if (todo)
+        todo->link = &todo;
+    while (todo) {
+        Held *h = todo;
+        PyObject *object = h->object;
+        h->object = NULL;
+        py_store_unlink(h);
+        link_held(s, h);
+        Py_XDECREF(object);
+    }
 }
 
 static int clear(PyObject *self)
@@ -358,19 +399,7 @@ static int clear(PyObject *self)
     StoreObject *s = (StoreObject *)self;
     Py_CLEAR(s->pending);
     Py_CLEAR(s->thrown);
-    /* Destructors may change the list, so each Held goes through another. */
-    Held *todo = s->held;
-    s->held = NULL;
-    if (todo)
-        todo->link = &todo;
-    while (todo) {
-        Held *h = todo;
-        PyObject *object = h->object;
-        h->object = NULL;
-        unlink_held(h);
-        link_held(s, h);
-        Py_XDECREF(object);
-    }
+    py_store_clear_list(s, &s->held);
     return 0;
 }
 
@@ -389,6 +418,7 @@ static void dealloc(PyObject *self)
             chi_store_set_host(s->store, NULL, NULL, NULL);
         chi_store_free(s->store);
     }
+    py_owner_forget_all(s);
     while (s->held)
         py_store_unhold(s->held);
     py_map_clear(&s->wrappers);
@@ -451,6 +481,7 @@ static PyObject *collect(PyObject *self, PyObject *unused)
     if (claim(s) < 0)
         return NULL;
     chi_store_collect(s->store);
+    py_store_changed(s);
     py_store_settle(s);
     Py_RETURN_NONE;
 }

@@ -16,15 +16,34 @@
 
 typedef struct Signature Signature;
 
+typedef struct Owner Owner;
+
 typedef struct Held {
-    struct Held *next, **link; /* in the store's list */
+    struct Held *next, **link; /* in the list of the store, or of an owner */
     struct Held *next_dead;
     StoreObject *store;
+    Owner *owner;     /* py_owner.h; NULL: none */
     PyObject *object; /* NULL: the collector has broken a cycle here */
+    bool is_object;   /* this is all there is of it */
     /* Of a host function: */
+    bool is_func; /* made by Func: whoever imports it has that */
     Signature *signature;
     PyObject *label; /* a str, to name it by in messages */
+    chi_host_fn *fn; /* of one in C, see py_wasi.h; else NULL */
 } Held;
+
+/* What a wrapper alone keeps. */
+struct Owner {
+    Held *held;
+    Owner *next, **link; /* in the store's list; link NULL: keeps nothing */
+};
+
+/* What the lists of owners are worth. */
+typedef enum {
+    KNOWS_NOTHING, /* an owner may not be the only one any more */
+    KNOWS_SAFELY,  /* what has none may have one by now */
+    KNOWS_ALL
+} Knows;
 
 /* Something to give back to the core when no guest runs. */
 typedef struct {
@@ -46,7 +65,9 @@ struct StoreObject {
     _Atomic bool cancelled;
     Drop *drops;
     size_t drops_capacity;
-    Held *held;
+    Held *held;    /* those without an owner */
+    Owner *owners; /* that keep something */
+    Knows knows;
     PyObject *pending; /* the exception behind a CHI_HOST */
     PyObject *thrown;  /* the last ExceptionObject that Python threw in */
     chi_tag *python_tag;
@@ -94,10 +115,23 @@ void py_store_leave(Stay *stay);
  * both. */
 bool py_store_merge(StoreObject *a, StoreObject *b);
 
-/* A new Held for the object; NULL with MemoryError. */
-Held *py_store_hold(StoreObject *s, PyObject *object);
+/* A new Held, of a host function or of an object that the guest gets; NULL with
+ * MemoryError.  There may be many of objects, so they are smaller. */
+Held *py_store_hold(StoreObject *s, PyObject *callable);
+Held *py_store_hold_object(StoreObject *s, PyObject *object);
 /* Undoes it when the core has not come to know it. */
 void py_store_unhold(Held *h);
+/* Into a list, and out of it. */
+void py_store_link(Held **list, Held *h);
+void py_store_unlink(Held *h);
+/* Gives up what is held in the list, which may run anything; the store has it
+ * from then on. */
+void py_store_clear_list(StoreObject *s, Held **list);
+/* The guest, or we outside, may reach more than before. */
+static inline void py_store_changed(StoreObject *s)
+{
+    s->knows = KNOWS_NOTHING;
+}
 
 /* Gives back now, or when the guest that runs detached is done. */
 void py_store_drop(StoreObject *s, Drop drop);

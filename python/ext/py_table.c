@@ -115,6 +115,7 @@ static int set_element(PyObject *self, Py_ssize_t i, PyObject *v)
         return no_element();
     if (element_in(py_entity_store(self), type_of(self).type, v, &word) < 0)
         return -1;
+    py_store_changed(py_entity_store(self));
     return chi_table_set(table_of(self), (uint64_t)i, word) ? 0 : no_element();
 }
 
@@ -175,6 +176,7 @@ static PyObject *grow(PyObject *self, PyObject *args, PyObject *kwargs)
         || element_in(py_entity_store(self), type_of(self).type, init, &word)
                < 0)
         return NULL;
+    py_store_changed(py_entity_store(self));
     uint64_t old = chi_table_grow(table_of(self), n, word);
     if (old != UINT64_MAX)
         return PyLong_FromUnsignedLongLong(old);
@@ -238,6 +240,7 @@ static const char doc[] =
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(py_entity_dealloc)},
                               {Py_tp_traverse, PY_SLOT(py_entity_traverse)},
+                              {Py_tp_clear, PY_SLOT(py_entity_clear)},
                               {Py_tp_repr, PY_SLOT(repr)},
                               {Py_tp_iter, PY_SLOT(PySeqIter_New)},
                               {Py_mp_length, PY_SLOT(length)},

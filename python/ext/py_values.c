@@ -170,7 +170,7 @@ ValueResult py_value_number_slow(ValueKind kind, PyObject *v, uint64_t *slots)
 
 static ValueResult host_in(StoreObject *s, PyObject *v, uint64_t *slot)
 {
-    Held *h = py_store_hold(s, v);
+    Held *h = py_store_hold_object(s, v);
     if (!h)
         return VALUE_RAISED;
     *slot = chi_host_word(s->store, h);

@@ -8,6 +8,7 @@
 #include "interp/state.h"
 #include "native/native.h"
 #include "runtime/memory.h"
+#include "runtime/owner.h"
 
 ErrorCode api_call(FuncRef *f, uint64_t *slots)
 {
@@ -19,6 +20,7 @@ ErrorCode api_call(FuncRef *f, uint64_t *slots)
 void api_init(void)
 {
     engine_hooks.call = api_call;
+    engine_hooks.interpret = interp_call;
     engine_hooks.constant = interp_constant;
     engine_hooks.attach = native_attach;
     engine_hooks.attach_host = native_attach_host;
@@ -82,6 +84,8 @@ chi_tier chi_store_tier(const chi_store *s)
 }
 
 bool chi_native_available(const char **why) { return native_available(why); }
+
+void chi_signals(bool on) { native_signals(on); }
 
 /* For tests of everything that makes stores. */
 static void configure_for_tests(Store *s)
@@ -189,6 +193,25 @@ void chi_store_collect(chi_store *s)
     store_collect(store_of(s));
     if (!chi_store_is_running(s))
         store_release_hosts(store_of(s));
+}
+
+typedef struct {
+    chi_owner_fn *tell;
+    void *env;
+} OwnerTeller;
+
+static void tell_owner(void *env, void *host, Entity *owner)
+{
+    const OwnerTeller *t = env;
+    bool is_func = owner && owner->kind == ENTITY_FUNC;
+    const void *key = is_func ? (const void *)&((HostFunc *)owner)->ref : owner;
+    t->tell(t->env, host, key);
+}
+
+bool chi_store_owners(chi_store *s, chi_owner_fn *tell, void *env)
+{
+    OwnerTeller t = {tell, env};
+    return owner_find(store_of(s), tell_owner, &t);
 }
 
 uint64_t chi_store_fuel(const chi_store *s) { return store_of(s)->fuel; }
@@ -317,20 +340,6 @@ chi_func *chi_func_new(chi_store *s, const chi_type *params, uint32_t n_params,
 }
 
 /* A host function of exactly a type that somebody holds. */
-static HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, HostCall *call,
-                                  void *host)
-{
-    HostFunc *f = entity_new(s, ENTITY_FUNC, sizeof *f);
-    if (!f)
-        return NULL;
-    f->ref = (FuncRef){.type = type, .owner = &f->e};
-    f->call = call;
-    f->host = host;
-    f->group = type_hold(type_ref(false, type->id));
-    entity_ref(&f->e);
-    return f;
-}
-
 chi_func *chi_func_for_import(chi_store *s, const chi_module *m, uint32_t i,
                               chi_host_fn *fn, void *host, chi_error *err)
 {

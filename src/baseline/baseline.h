@@ -38,10 +38,13 @@ typedef struct {
 
 /* What compiled code calls, through instance->helpers. */
 enum {
-    HELPER_FAIL,        /* eax: ErrorCode; does not return */
-    HELPER_CHECK,       /* stack limit or interrupt; keeps every register */
-    HELPER_THROW,       /* edi: tag index, rsi: operands; does not return */
-    HELPER_RETHROW,     /* rdi: exception word; does not return */
+    HELPER_FAIL,    /* eax: ErrorCode; does not return */
+    HELPER_CHECK,   /* stack limit or interrupt; keeps every register */
+    HELPER_THROW,   /* edi: tag index, rsi: operands; does not return */
+    HELPER_RETHROW, /* rdi: exception word; does not return */
+    HELPER_MATCH,   /* r11: word; [rbp-48]: Type; r11: bool; keeps the rest */
+    HELPER_STRUCT,  /* rdi: instance, esi: type; rax: object or NULL */
+    HELPER_ARRAY,   /* the same, edx: length */
     HELPER_TAIL_ACROSS, /* jumped to: r11: FuncRef, xmm7: bytes of arguments on
                            the stack, the frame taken down */
     HELPER_STEP         /* + Op: interpreter's step */

@@ -49,7 +49,7 @@ typedef struct {
 } Move;
 
 /* A register that holds the operand now, or NO_REG. */
-static Reg source_reg(const Compiler *c, const Operand *o)
+Reg source_of(const Compiler *c, const Operand *o)
 {
     if (o->place == AT_REG)
         return o->reg;
@@ -134,7 +134,7 @@ static void send_values(Compiler *c, uint32_t n, const Type *types,
     }
     uint32_t in_registers = 0;
     for (uint32_t k = 0; k < n_moves; k++) {
-        sources[k] = source_reg(c, &moves[k].value);
+        sources[k] = source_of(c, &moves[k].value);
         in_registers += sources[k] != NO_REG;
     }
     if (in_registers) {
@@ -334,7 +334,7 @@ void compile_return(Compiler *c)
     const Type *types = t->types + t->n_params;
     settle_flags(c);
     if (c->results_area) {
-        spill_range(c, 0, c->depth);
+        spill_range(c, c->depth - t->n_results, c->depth);
         x64_rm(&c->a, X64_MOV64, R10, mem(RBP, -16));
     }
     send_values(c, t->n_results, types, abi_result, R10, 0);
@@ -357,7 +357,7 @@ static Call prepare_call(Compiler *c, const FuncType *t)
 {
     Call call = {abi_size(t), t};
     uint32_t first = c->depth - t->n_params;
-    for (uint32_t k = 0; k < first; k++)
+    for (uint32_t k = window(c); k < first; k++)
         if (c->stack[k].place == AT_REG)
             spill_range(c, k, k + 1);
     save_homes(c);
@@ -566,7 +566,7 @@ static void leave_for(Compiler *c, const FuncType *t, bool through)
 {
     AbiSize size = abi_size(t);
     bool shift = size.args || c->stack_args;
-    spill_range(c, 0, c->depth - t->n_params);
+    spill_registers(c);
     if (shift)
         x64_ri(&c->a, X64_SUB64, RSP, (int32_t)size.args);
     if (size.results && size.area.place == IN_MEMORY) {

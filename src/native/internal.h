@@ -34,17 +34,22 @@ bool stubs_make(void);
 /* By signature; NULL: no room. */
 EntryStub *stub_entry(const FuncType *t);
 const void *stub_exit(const FuncType *t);
+/* Stands for the instance's function of that index, which is interpreted. */
+const void *stub_interpret(const FuncType *t, uint32_t index);
 extern const void *const *native_helpers;
 uintptr_t stub_leave(void); /* leaves the innermost entry with the result */
 uintptr_t stub_lazy(void);  /* what lazy stubs call */
 
 /* ---- run.c: called by stubs */
+ErrorCode native_interpret(uint64_t index, uint64_t *slots, Instance *i);
 ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame);
 void native_fail(ErrorCode code, uintptr_t fp, uintptr_t pc, Instance *i,
                  Landing *out);
 ErrorCode native_check(Instance *i, uintptr_t *stub_frame);
 ErrorCode native_throw(Instance *i, uint32_t tag, const uint64_t *slots);
 ErrorCode native_rethrow(Instance *i, uint64_t word);
+void *native_struct(Instance *i, uint32_t type);
+void *native_array(Instance *i, uint32_t type, uint32_t length);
 bool native_watch_faults(void);
 
 /* ---- module.c */

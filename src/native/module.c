@@ -150,6 +150,29 @@ static void *copy(const void *data, size_t size)
     return p;
 }
 
+static void publish(NativeModule *n, uint32_t k, NativeCode *code)
+{
+    n->codes[k] = code;
+    __atomic_store_n(&n->table[k], (void *)(uintptr_t)code->start,
+                     __ATOMIC_RELEASE);
+}
+
+/* What the compiler refuses: a function whose code or frame would be out of
+ * all proportion. */
+static ErrorCode leave_to_interpreter(NativeModule *n, uint32_t k)
+{
+    const Func *f = &n->module->funcs[k];
+    NativeCode *kept = calloc(1, sizeof *kept);
+    const void *stub = stub_interpret(&f->type->func, f->index);
+    if (!kept || !stub) {
+        free(kept);
+        return ERR_MEMORY;
+    }
+    kept->start = stub;
+    publish(n, k, kept);
+    return ERR_OK;
+}
+
 /* Under the lock. */
 static ErrorCode compile(NativeModule *n, uint32_t k)
 {
@@ -157,7 +180,7 @@ static ErrorCode compile(NativeModule *n, uint32_t k)
     BaselineCode code;
     CodeSpan span;
     if (!baseline_compile(compiler, n->module, f, &n->config, &code))
-        return ERR_STACK; /* its frame is larger than any stack */
+        return leave_to_interpreter(n, k);
     NativeCode *kept = calloc(1, sizeof *kept);
     if (!kept)
         return ERR_MEMORY;
@@ -179,9 +202,7 @@ static ErrorCode compile(NativeModule *n, uint32_t k)
     kept->start = span.exec;
     if (!code_seal(span))
         return ERR_MEMORY;
-    n->codes[k] = kept;
-    __atomic_store_n(&n->table[k], (void *)(uintptr_t)span.exec,
-                     __ATOMIC_RELEASE);
+    publish(n, k, kept);
     return ERR_OK;
 }
 

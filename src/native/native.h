@@ -24,6 +24,9 @@ ErrorCode native_call(FuncRef *f, uint64_t *slots);
 bool native_attach(Instance *i, Error *err);
 void native_attach_host(FuncRef *f);
 
+/* Takes the fault handler away, puts it back; if it is in use at all. */
+void native_signals(bool on);
+
 /* Compiles every function of the instance's module now. */
 bool native_compile_all(Instance *i, Error *err);
 

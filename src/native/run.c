@@ -70,6 +70,11 @@ ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame)
     return activation_is_innermost(a) ? code : ERR_BUSY;
 }
 
+ErrorCode native_interpret(uint64_t index, uint64_t *slots, Instance *i)
+{
+    return engine_hooks.interpret(instance_func(i, (uint32_t)index), slots);
+}
+
 /* ---- frames.  Each has its rbp; fp[1] is where it returns to. */
 
 typedef struct {
@@ -229,6 +234,16 @@ ErrorCode native_rethrow(Instance *i, uint64_t word)
     return ERR_EXCEPTION;
 }
 
+void *native_struct(Instance *i, uint32_t type)
+{
+    return heap_struct(i->e.store, i->module->types[type]);
+}
+
+void *native_array(Instance *i, uint32_t type, uint32_t length)
+{
+    return heap_array(i->e.store, i->module->types[type], length);
+}
+
 /* The stack limit, or an interrupt.  The frame to be checked may not be made
  * yet. */
 ErrorCode native_check(Instance *i, uintptr_t *stub_frame)
@@ -288,4 +303,20 @@ static bool on_fault(OsFault *f)
     return true;
 }
 
-bool native_watch_faults(void) { return os_faults_watch(on_fault); }
+static _Atomic bool watching;
+
+bool native_watch_faults(void)
+{
+    watching = true;
+    return os_faults_watch(on_fault);
+}
+
+void native_signals(bool on)
+{
+    if (!watching)
+        return;
+    if (on)
+        os_faults_watch(on_fault);
+    else
+        os_faults_ignore();
+}

@@ -18,7 +18,8 @@ uint64_t os_address_space(void);
 void *os_pages_reserve(size_t size);
 /* The same at a multiple of align, a power of two. */
 void *os_pages_reserve_aligned(size_t size, size_t align);
-/* Makes [p, p + size) of a reservation readable, writable and zero. */
+/* Makes [p, p + size) of a reservation readable, writable and zero; false: it
+ * stays unreadable. */
 bool os_pages_commit(void *p, size_t size);
 /* Gives the memory back; the address space stays reserved and unreadable. */
 bool os_pages_decommit(void *p, size_t size);

@@ -347,14 +347,25 @@ void blocks_free(Store *s)
 
 /* ---- walking */
 
-static void visit_cells(const Heap *h, const Block *b, VisitObject *visit,
+/* From the granule `swept` on only what is marked is in use. */
+static void visit_cells(const Block *b, uint32_t size, uint32_t swept,
+                        VisitObject *visit, void *env)
+{
+    uint8_t *start = block_start(b), *end = start + BLOCK_SIZE / size * size;
+    const uint8_t *dead = start + (size_t)swept * GRANULE;
+    for (uint8_t *at = start; at < end; at += size) {
+        Object *o = (Object *)at;
+        if (o->id && (at < dead || is_marked(o)))
+            visit(env, o);
+    }
+}
+
+static void visit_block(const Heap *h, const Block *b, VisitObject *visit,
                         void *env)
 {
-    uint32_t size = h->pools[b->kind - BLOCK_POOL].size;
-    uint8_t *at = block_start(b), *end = at + BLOCK_SIZE / size * size;
-    for (; at < end; at += size)
-        if (((Object *)at)->id)
-            visit(env, (Object *)at);
+    const Pool *p = &h->pools[b->kind - BLOCK_POOL];
+    uint32_t swept = b->span ? 0 : b == p->block ? p->at : BLOCK_GRANULES;
+    visit_cells(b, p->size, swept, visit, env);
 }
 
 void blocks_each(Heap *h, VisitObject *visit, void *env)
@@ -367,11 +378,25 @@ void blocks_each(Heap *h, VisitObject *visit, void *env)
         for (uint32_t i = 1; i < CHUNK_BLOCKS; i++) {
             Block *b = &c->blocks[i];
             if (b->kind >= BLOCK_POOL)
-                visit_cells(h, b, visit, env);
+                visit_block(h, b, visit, env);
             else if (b->kind == BLOCK_SPAN)
                 visit(env, (Object *)block_start(b));
         }
     }
+}
+
+static void note_unswept(Heap *h, bool is_unswept)
+{
+    for (Pool *p = h->pools; p < h->pools + POOLS; p++)
+        for (Block *b = p->unswept; b; b = b->next)
+            b->span = is_unswept;
+}
+
+void blocks_each_used(Heap *h, VisitObject *visit, void *env)
+{
+    note_unswept(h, true);
+    blocks_each(h, visit, env);
+    note_unswept(h, false);
 }
 
 void blocks_each_marked(Heap *h, VisitObject *visit, void *env)

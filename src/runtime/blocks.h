@@ -37,7 +37,8 @@ enum { BLOCK_FREE, BLOCK_SPAN, BLOCK_SPAN_REST, BLOCK_POOL /* + pool */ };
 typedef struct Block {
     struct Block *next; /* in a pool's list */
     uint16_t kind;
-    uint16_t span; /* SPAN: blocks; SPAN_REST: back to the first */
+    uint16_t span; /* SPAN: blocks; SPAN_REST: back to the first;
+                      POOL, while blocks_each_used runs: it is unswept */
 } Block;
 
 typedef struct Chunk {
@@ -121,6 +122,8 @@ void blocks_free(Store *s);
 typedef void VisitObject(void *env, Object *o);
 void blocks_each(Heap *h, VisitObject *visit, void *env);
 void blocks_each_marked(Heap *h, VisitObject *visit, void *env);
+/* The same without: also those that died since the last collection. */
+void blocks_each_used(Heap *h, VisitObject *visit, void *env);
 /* The object that has `address` inside; NULL: none is there. */
 Object *blocks_resolve(const Heap *h, Chunk *c, uintptr_t address);
 

@@ -407,6 +407,7 @@ bool code_seal(CodeSpan span)
 {
     char why[OS_WHY];
     const Span *s = find_span(offset_of(span.exec));
+    assert(s && address_of(start_of(s)) == span.exec);
     uint32_t size = end_of(s) - start_of(s);
     os_code_flush(span.exec, size);
     return span.write != span.exec || os_code_protect(span.write, size, why);

@@ -137,6 +137,31 @@ TypeGroup *type_hold(Type t)
     return g;
 }
 
+static HostFunc *add_hostfunc(Store *s, const TypeDef *type, TypeGroup *group,
+                              HostCall *call, void *host)
+{
+    HostFunc *f = entity_new(s, ENTITY_FUNC, sizeof *f);
+    if (!f) {
+        type_group_release(group);
+        return NULL;
+    }
+    f->ref = (FuncRef){.type = type, .type_id = type->id, .owner = &f->e};
+    f->call = call;
+    f->host = host;
+    f->group = group;
+    if (engine_hooks.attach_host)
+        engine_hooks.attach_host(&f->ref);
+    entity_ref(&f->e);
+    return f;
+}
+
+HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, HostCall *call,
+                           void *host)
+{
+    TypeGroup *group = type_hold(type_ref(false, type->id));
+    return add_hostfunc(s, type, group, call, host);
+}
+
 HostFunc *hostfunc_new(Store *s, const Type *params, uint32_t n_params,
                        const Type *results, uint32_t n_results, HostCall *call,
                        void *host, Error *err)
@@ -144,20 +169,9 @@ HostFunc *hostfunc_new(Store *s, const Type *params, uint32_t n_params,
     TypeGroup *g;
     const TypeDef *type =
         type_func_intern(params, n_params, results, n_results, &g);
-    HostFunc *f = type ? entity_new(s, ENTITY_FUNC, sizeof *f) : NULL;
-    if (!f) {
-        if (type)
-            type_group_release(g);
+    HostFunc *f = type ? add_hostfunc(s, type, g, call, host) : NULL;
+    if (!f)
         error_set(err, ERR_MEMORY, ERROR_NO_OFFSET, "out of memory");
-        return NULL;
-    }
-    f->ref = (FuncRef){.type = type, .type_id = type->id, .owner = &f->e};
-    f->call = call;
-    f->host = host;
-    f->group = g;
-    if (engine_hooks.attach_host)
-        engine_hooks.attach_host(&f->ref);
-    entity_ref(&f->e);
     return f;
 }
 

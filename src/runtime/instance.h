@@ -54,6 +54,8 @@ const uint64_t *instance_elem(Instance *i, uint32_t elem, uint32_t *count);
 typedef struct {
     /* Calls f; slots: arguments in, results out.  Enters by itself. */
     ErrorCode (*call)(FuncRef *f, uint64_t *slots);
+    /* The same by the interpreter, whatever the store's tier. */
+    ErrorCode (*interpret)(FuncRef *f, uint64_t *slots);
     /* Evaluates a constant expression to slots (one or two). */
     ErrorCode (*constant)(Instance *i, const ConstExpr *e, uint64_t *slots);
     /* Prepares an instance, whose memories are there, for compiled code. */

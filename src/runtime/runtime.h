@@ -39,7 +39,7 @@ typedef struct Entity {
     _Atomic uint32_t refs; /* from outside */
     Store *store;
     struct Entity *next; /* in the store's list */
-    struct Entity *gray; /* the collector's list of those to trace */
+    struct Entity *gray; /* those to trace: collect.h; a colour: owner.c */
 } Entity;
 
 /* The bytes of a memory, counted: a shared memory is in many stores. */

@@ -52,6 +52,10 @@ HostFunc *hostfunc_new(Store *s, const Type *params, uint32_t n_params,
                        const Type *results, uint32_t n_results, HostCall *call,
                        void *host, Error *err);
 
+/* The same of a type that somebody holds; NULL: out of memory. */
+HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, HostCall *call,
+                           void *host);
+
 /* Globals and tags. */
 Global *global_new(Store *s, Type type, bool mutable, const uint64_t *value);
 Tag *tag_new(Store *s, const Type *params, uint32_t n_params, Error *err);

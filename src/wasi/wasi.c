@@ -192,12 +192,21 @@ static bool add_file(chi_wasi *w, File *f, const char *what, chi_error *err)
     return e ? fail(err, CHI_LIMIT, what, EMFILE) : true;
 }
 
+static File *open_stream(chi_wasi *w, const chi_wasi_stream *s, int fd)
+{
+    if (s->kind == CHI_WASI_FD)
+        return host_file_stream(s->fd);
+    if (s->kind != CHI_WASI_STDOUT || fd != 2)
+        return stream_new(s, fd == 0);
+    atomic_fetch_add(&w->streams[1]->refs, 1);
+    return w->streams[1];
+}
+
 static bool add_stream(chi_wasi *w, const chi_wasi_stream *s, int fd,
                        chi_error *err)
 {
     static const char *const names[] = {"stdin", "stdout", "stderr"};
-    File *f = s->kind == CHI_WASI_FD ? host_file_stream(s->fd)
-                                     : stream_new(s, fd == 0);
+    File *f = open_stream(w, s, fd);
     if (!add_file(w, f, names[fd], err))
         return false;
     atomic_fetch_add(&f->refs, 1);

@@ -598,7 +598,7 @@ static void a_child_of_fork_makes_types(void)
     stop = false;
     for (uintptr_t i = 0; i < 2; i++)
         pthread_create(&t[i], NULL, make_types, (void *)i);
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 20; i++) {
         pid_t child = fork();
         if (child == 0)
             _exit(type_func_intern(&param, 1, NULL, 0, &g) ? 0 : 1);

@@ -352,7 +352,7 @@ def test_instance_and_instantiate_are_the_same():
         ({"tier": "baseline"}, NotImplementedError),
         ({"tier": "optimize"}, NotImplementedError),
         ({"tier": "fast"}, ValueError),
-        ({"wasi": object()}, NotImplementedError),
+        ({"wasi": object()}, TypeError),
         ({"name": 5}, TypeError),
         ({"config": 5}, TypeError),
         ({"rubbish": 5}, TypeError),

@@ -66,9 +66,13 @@ void *os_pages_reserve_aligned(size_t size, size_t align)
     return p + before;
 }
 
+/* The pages may be several mappings, of which some have changed. */
 bool os_pages_commit(void *p, size_t size)
 {
-    return mprotect(p, size, PROT_READ | PROT_WRITE) == 0;
+    if (mprotect(p, size, PROT_READ | PROT_WRITE) == 0)
+        return true;
+    mprotect(p, size, PROT_NONE);
+    return false;
 }
 
 bool os_pages_decommit(void *p, size_t size)

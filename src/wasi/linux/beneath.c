@@ -184,7 +184,9 @@ static int walk(Walk *w, int flags, mode_t mode)
             strcpy(w->rest, name);
         }
     }
-    return flags & O_CREAT ? fail(EISDIR) : open_here(w, ".", flags, mode);
+    if (flags & O_CREAT)
+        return fail(flags & O_EXCL ? EEXIST : EISDIR);
+    return open_here(w, ".", flags, mode);
 }
 
 int beneath_walk(int root, const char *path, int flags, mode_t mode)
