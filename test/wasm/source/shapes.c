@@ -15,8 +15,7 @@ __attribute__((export_name("mean"))) int mean(int n)
     for (int i = 0; i < n; i++) {
         sum += square(i);
         if (i & 1)
-            sum += rectangle(i,
-                             n);
+            sum += rectangle(i, n);
     }
     return share(sum, n);
 }
