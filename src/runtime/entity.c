@@ -163,8 +163,8 @@ HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, chi_host_fn *call,
 }
 
 HostFunc *hostfunc_new(Store *s, const Type *params, uint32_t n_params,
-                       const Type *results, uint32_t n_results, chi_host_fn *call,
-                       void *host, Error *err)
+                       const Type *results, uint32_t n_results,
+                       chi_host_fn *call, void *host, Error *err)
 {
     TypeGroup *g;
     const TypeDef *type =
