@@ -54,6 +54,13 @@ def test_later_steps_raise_not_implemented(name):
         getattr(chiasm, name)("x")
 
 
+def test_the_import_hook_raises_not_implemented():
+    with pytest.raises(NotImplementedError, match=r"chiasm\.hook"):
+        import chiasm.hook
+    with pytest.raises(NotImplementedError, match=r"chiasm\.hook"):
+        from chiasm import hook  # noqa: F401
+
+
 def test_unknown_attributes_are_attribute_errors():
     with pytest.raises(AttributeError, match="nonsense"):
         _ = chiasm.nonsense
