@@ -460,6 +460,8 @@ CHI_API void chi_global_set(chi_global *g, const uint64_t *slots);
 
 CHI_API chi_tag *chi_tag_new(chi_store *s, const chi_type *params,
                              uint32_t n_params, chi_error *err);
+/* Equal exactly for one and the same tag, in whatever stores. */
+CHI_API const void *chi_tag_identity(const chi_tag *tag);
 /* The same tag, for use in another store. */
 CHI_API chi_tag *chi_tag_share(chi_store *s, chi_tag *tag);
 

@@ -38,6 +38,14 @@ static Module *make(const uint8_t *bytes, size_t len, Features features,
     return m;
 }
 
+static void list_type_ids(Module *m)
+{
+    uint32_t *ids = arena_new(&m->arena, uint32_t, m->n_types + 1);
+    for (uint32_t k = 0; k < m->n_types; k++)
+        ids[k] = m->types[k]->id;
+    m->type_ids = ids;
+}
+
 Module *module_new(const uint8_t *bytes, size_t len, Features features,
                    Error *err)
 {
@@ -46,6 +54,8 @@ Module *module_new(const uint8_t *bytes, size_t len, Features features,
         module_free(m);
         return NULL;
     }
+    if (m)
+        list_type_ids(m);
     return m;
 }
 

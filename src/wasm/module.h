@@ -208,7 +208,8 @@ typedef struct Module {
     uint32_t len;
     Features features;
 
-    const TypeDef **types; /* by type index */
+    const TypeDef **types;    /* by type index */
+    const uint32_t *type_ids; /* their canonical ids */
     uint32_t n_types;
     struct TypeGroup **groups;
     uint32_t *group_starts; /* first type index of each group */
