@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "native/cache.h"
+#include "wasm/dwarf.h"
 
 chi_module *chi_module_new(const uint8_t *bytes, size_t len,
                            chi_features features, chi_error *err)
@@ -230,3 +231,34 @@ chi_module *chi_module_open(const char *path, chi_features features,
 const char *chi_cache_folder(void) { return cache_folder(); }
 uint64_t chi_cache_size(void) { return cache_size(); }
 void chi_cache_clear(void) { cache_clear(); }
+
+/* ---- places in the source */
+
+static bool source_out(bool known, const Source *from, chi_source *out)
+{
+    _Static_assert(sizeof out->file == sizeof from->file, "cut by dwarf.c");
+    if (!known)
+        return false;
+    memcpy(out->file, from->file, strlen(from->file) + 1);
+    out->line = from->line;
+    out->column = from->column;
+    return true;
+}
+
+bool chi_module_source(const chi_module *m, uint32_t byte_offset,
+                       chi_source *out)
+{
+    Source s;
+    bool known = dwarf_source(module_of(m), byte_offset, &s);
+    return source_out(known, &s, out);
+}
+
+bool chi_module_function_source(const chi_module *m, uint32_t func,
+                                chi_source *out)
+{
+    const Module *module = module_of(m);
+    Source s;
+    bool known = func >= module->n_imported_funcs
+                 && dwarf_function(module, module_func(module, func), &s);
+    return source_out(known, &s, out);
+}

@@ -534,6 +534,8 @@ chi_tag *chi_tag_new(chi_store *s, const chi_type *params, uint32_t n_params,
     return made(tag_new(store_of(s), params, n_params, &e), err, &e);
 }
 
+const void *chi_tag_identity(const chi_tag *tag) { return tag_of(tag)->data; }
+
 chi_tag *chi_tag_share(chi_store *s, chi_tag *tag)
 {
     return made(tag_share(store_of(s), tag_of(tag)->data), NULL, &(Error){0});

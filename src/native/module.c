@@ -172,7 +172,7 @@ const NativeCode *native_find(uintptr_t pc)
 static void *copy(const void *data, size_t size)
 {
     void *p = malloc(size ? size : 1);
-    if (p)
+    if (p && size)
         memcpy(p, data, size);
     return p;
 }

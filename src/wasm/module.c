@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "wasm/decode.h"
+#include "wasm/dwarf.h"
 #include "wasm/names.h"
 #include "wasm/validate.h"
 
@@ -75,6 +76,7 @@ void module_free(Module *m)
     if (m->native)
         module_free_native(m->native);
     names_free(atomic_load(&m->names));
+    dwarf_free(atomic_load(&m->dwarf));
     free(atomic_load(&m->types_by_id));
     arena_free(&m->arena);
     free(m->image_path);

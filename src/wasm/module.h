@@ -199,6 +199,7 @@ typedef struct {
 } SectionInfo;
 
 typedef struct Names Names; /* names.h */
+typedef struct Dwarf Dwarf; /* dwarf.h */
 
 typedef struct Module {
     _Atomic uint32_t refs;
@@ -253,6 +254,7 @@ typedef struct Module {
         types_by_id;        /* id << 32 | index, at the first look-up */
     _Atomic(Names *) names; /* made at the first look-up: names.h */
     char *image_path;       /* of a file with compiled code, or NULL */
+    _Atomic(Dwarf *) dwarf; /* the same: dwarf.h */
     void *native;           /* compiled code, freed by module_free_native */
 } Module;
 
