@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/reader.h"
+
 typedef struct {
     char magic[8];
     uint32_t format, n_funcs;
@@ -10,11 +12,14 @@ typedef struct {
     uint32_t memory0, cpu, metered, n_cache;
     uint64_t n_positions, n_landings, module_len;
     uint64_t text_at, text_len; /* a multiple of PAGE; bytes */
+    uint64_t data_at, data_len; /* multiples of PAGE */
     uint64_t check;             /* of all above, and the tables */
 } Header;
 
 static const char magic[8] = "\0chiasm";
 enum { FORMAT = 1, PAGE = 4096, ALIGN = 16 };
+
+static uint64_t aligned(uint64_t n, uint64_t to) { return (n + to - 1) & -to; }
 
 static uint64_t mix(uint64_t h, const void *bytes, size_t n)
 {
@@ -58,17 +63,71 @@ static uint64_t check_of(const Header *h, const void *tables)
     return mix(mix(1, &plain, sizeof plain), tables, tables_size(h));
 }
 
+/* ---- data */
+
+static bool constant_offset(const Module *m, const ConstExpr *e, uint64_t *at)
+{
+    Error none = {0};
+    Reader r = {m->bytes, m->bytes + e->start, m->bytes + e->end, &none};
+    if (reader_byte(&r) != 0x41) /* i32.const */
+        return false;
+    *at = (uint32_t)reader_s32(&r);
+    return r.p == r.end - 1;
+}
+
+/* Where the data end in memory 0; 0: that is not known, or there is none. */
+static uint64_t data_end(const Module *m, uint64_t *sum)
+{
+    uint64_t end = 0, at, size;
+    if (m->n_memories != 1 || m->n_imported_memories
+        || m->memories[0].limits.is64 || m->memories[0].page_log2 != 16
+        || m->memories[0].limits.shared)
+        return 0;
+    size = m->memories[0].limits.min << 16;
+    for (uint32_t k = 0; k < m->n_datas; k++) {
+        const DataSegment *d = &m->datas[k];
+        if (d->mode != SEGMENT_ACTIVE)
+            continue;
+        if (!constant_offset(m, &d->offset, &at) || at > size
+            || d->len > size - at)
+            return 0;
+        if (d->len && at + d->len > end)
+            end = at + d->len;
+        *sum += d->len;
+    }
+    return end;
+}
+
+/* Little data are copied as fast; much room between them is not for a file. */
+uint8_t *image_data(const Module *m, uint64_t *size)
+{
+    enum { WORTH = 64 << 10, SPARSE = 4 };
+    uint64_t sum = 0, at, end = data_end(m, &sum);
+    *size = 0;
+    if (sum < WORTH || end / SPARSE > sum)
+        return NULL;
+    uint8_t *bytes = calloc(1, aligned(end, PAGE));
+    if (!bytes)
+        return NULL;
+    for (uint32_t k = 0; k < m->n_datas; k++) {
+        const DataSegment *d = &m->datas[k];
+        if (d->mode == SEGMENT_ACTIVE && constant_offset(m, &d->offset, &at)
+            && d->len)
+            memcpy(bytes + at, m->bytes + d->start, d->len);
+    }
+    *size = aligned(end, PAGE);
+    return bytes;
+}
+
 /* ---- writing */
 
 typedef struct {
     Header header;
-    uint8_t *tables, *text;
+    uint8_t *tables, *text, *data;
     ImageFunc *funcs;
     Position *positions;
     uint32_t *landings;
 } Draft;
-
-static uint64_t aligned(uint64_t n, uint64_t to) { return (n + to - 1) & -to; }
 
 static void measure(const NativeModule *n, Header *h)
 {
@@ -80,6 +139,7 @@ static void measure(const NativeModule *n, Header *h)
     }
     uint64_t before = sizeof *h + tables_size(h) + h->module_len;
     h->text_at = aligned(before, PAGE);
+    h->data_at = aligned(h->text_at + h->text_len, PAGE);
 }
 
 static void draft_func(Draft *d, uint32_t k, const NativeCode *code,
@@ -107,6 +167,7 @@ static void draft_func(Draft *d, uint32_t k, const NativeCode *code,
 static bool draft(Draft *d, const NativeModule *n)
 {
     Header *h = &d->header;
+    d->data = image_data(native_module(n), &h->data_len);
     measure(n, h);
     d->tables = calloc(1, tables_size(h) + 1);
     d->text = calloc(1, h->text_len + 1);
@@ -133,15 +194,19 @@ bool image_write(const NativeModule *n, const char *path)
     if (done) {
         uint64_t before =
             sizeof d.header + tables_size(&d.header) + d.header.module_len;
-        OsPart parts[] = {{&d.header, sizeof d.header},
-                          {d.tables, tables_size(&d.header)},
-                          {m->bytes, m->len},
-                          {padding, d.header.text_at - before},
-                          {d.text, d.header.text_len}};
+        OsPart parts[] = {
+            {&d.header, sizeof d.header},
+            {d.tables, tables_size(&d.header)},
+            {m->bytes, m->len},
+            {padding, d.header.text_at - before},
+            {d.text, d.header.text_len},
+            {padding, d.header.data_at - d.header.text_at - d.header.text_len},
+            {d.data, d.header.data_len}};
         done = os_file_write(path, parts, sizeof parts / sizeof *parts);
     }
     free(d.tables);
     free(d.text);
+    free(d.data);
     return done;
 }
 
@@ -152,11 +217,13 @@ static bool is_whole(const Header *h, uint64_t file_size)
 {
     enum { MOST = 1 << 30 };
     if (h->n_positions > MOST || h->n_landings > MOST || h->module_len > MOST
-        || h->text_len > MOST || h->text_at > (uint64_t)8 * MOST)
+        || h->text_len > MOST || h->text_at > (uint64_t)8 * MOST
+        || h->data_len > (uint64_t)4 * MOST || h->data_len % PAGE)
         return false;
     uint64_t before = sizeof *h + tables_size(h) + h->module_len;
     return h->text_at == aligned(before, PAGE)
-           && h->text_at + h->text_len == file_size;
+           && h->data_at == aligned(h->text_at + h->text_len, PAGE)
+           && h->data_at + h->data_len == file_size;
 }
 
 static bool read_header(int fd, uint64_t size, Header *h)
@@ -220,6 +287,8 @@ static bool load(int fd, uint64_t size, const Module *m,
     const void *bytes = i->landings + h.n_landings;
     if (!tables_are_sound(&h, i, m) || memcmp(bytes, m->bytes, m->len))
         return false;
+    i->data_at = h.data_at;
+    i->data_size = h.data_len;
     i->text = code_map(fd, h.text_at, (uint32_t)h.text_len, what);
     return i->text;
 }
@@ -228,15 +297,12 @@ bool image_load(const char *path, const Module *m, const BaselineConfig *config,
                 const void *what, Image *out)
 {
     uint64_t size;
-    *out = (Image){0};
     int fd = os_file_open(path, &size);
-    if (fd < 0)
-        return false;
-    bool loaded = load(fd, size, m, config, what, out);
-    os_file_close(fd);
-    if (!loaded)
-        image_free(out);
-    return loaded;
+    *out = (Image){.fd = fd};
+    if (fd >= 0 && load(fd, size, m, config, what, out))
+        return true;
+    image_free(out);
+    return false;
 }
 
 void image_free(Image *i)
@@ -244,7 +310,9 @@ void image_free(Image *i)
     code_free(i->text);
     if (i->head)
         os_file_unmap(i->head, i->head_size);
-    *i = (Image){0};
+    if (i->fd >= 0)
+        os_file_close(i->fd);
+    *i = (Image){.fd = -1};
 }
 
 uint8_t *image_module(const char *path, size_t *len)

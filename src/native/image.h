@@ -1,6 +1,7 @@
 /* image.h - the compiled code of a module in a file.
  *
  *   header | functions | positions | landings | the module's bytes | text
+ *   | what memory 0 begins with
  *
  * The text is position-independent and mapped as it stands.  An image serves
  * one build of this library, one configuration, and the very module that it
@@ -25,8 +26,14 @@ typedef struct {
     const ImageFunc *funcs;
     const Position *positions;
     const uint32_t *landings;
-    const uint8_t *text; /* where it runs */
+    const uint8_t *text;         /* where it runs */
+    int fd;                      /* for: */
+    uint64_t data_at, data_size; /* what memory 0 begins with; 0: not there */
 } Image;
+
+/* What the active data of m make of memory 0, if that is known before there is
+ * an instance, and is worth the trouble: a multiple of a page.  To be freed. */
+uint8_t *image_data(const Module *m, uint64_t *size);
 
 /* Every function of n is compiled.  false: the file cannot be written. */
 bool image_write(const NativeModule *n, const char *path);

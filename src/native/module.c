@@ -18,6 +18,7 @@ struct NativeModule {
     NativeCode whole;        /* for its text */
     NativeCode *image_codes; /* by function */
     uint32_t n;
+    uint32_t n_instances; /* there have been */
 };
 enum { LAZY_BYTES = 8, LAZY_CALL = 5 };
 
@@ -132,6 +133,7 @@ static NativeModule *make_module(const Module *m, const BaselineConfig *config)
         return NULL;
     n->module = m;
     n->config = *config;
+    n->image.fd = -1;
     n->n = m->n_funcs - m->n_imported_funcs;
     n->table = calloc(n->n + 1, sizeof *n->table);
     n->codes = calloc(n->n + 1, sizeof(NativeCode *));
@@ -337,6 +339,32 @@ static NativeModule *module_of(const Instance *i)
         .n_cache = i->e.store->native_cache,
     };
     return find_module(i->module, &config);
+}
+
+/* From the second instance on, if no file has it. */
+static void make_data(NativeModule *n)
+{
+    uint64_t size;
+    uint8_t *data = image_data(n->module, &size);
+    int fd = data ? os_file_make(data, size) : -1;
+    free(data);
+    if (fd < 0)
+        return;
+    n->image.fd = fd;
+    n->image.data_at = 0;
+    n->image.data_size = size;
+}
+
+bool native_image(Instance *i)
+{
+    NativeModule *n = module_of(i);
+    os_mutex_lock(&lock);
+    if (n->n_instances++ == 1 && n->image.fd < 0)
+        make_data(n);
+    os_mutex_unlock(&lock);
+    return n->image.data_size
+           && memory_map_file(i->memory0, n->image.fd, n->image.data_at,
+                              n->image.data_size);
 }
 
 bool native_attach(Instance *i, Error *err)

@@ -23,6 +23,7 @@ Instance *native_caller(const Activation *a);
 ErrorCode native_call(FuncRef *f, uint64_t *slots);
 bool native_attach(Instance *i, Error *err);
 void native_attach_host(FuncRef *f);
+bool native_image(Instance *i);
 
 /* Takes the fault handler away, puts it back; if it is in use at all. */
 void native_signals(bool on);

@@ -75,6 +75,10 @@ bool os_file_read(int fd, uint64_t at, void *to, size_t n);
 /* Read-only views, at multiples of the page size; NULL: refused. */
 const void *os_file_map(int fd, uint64_t at, size_t size);
 void os_file_unmap(const void *p, size_t size);
+/* Copy-on-write over pages of a reservation: what is written stays here. */
+bool os_pages_map_file(void *p, size_t size, int fd, uint64_t at);
+/* A file without a name that holds those bytes; -1: refused. */
+int os_file_make(const void *bytes, size_t size);
 bool os_code_map_file(void *exec, size_t size, int fd, uint64_t at);
 typedef struct {
     const void *bytes;

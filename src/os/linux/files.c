@@ -66,13 +66,6 @@ void os_file_unmap(const void *p, size_t size)
     munmap((void *)(uintptr_t)p, size);
 }
 
-bool os_code_map_file(void *exec, size_t size, int fd, uint64_t at)
-{
-    int flags = MAP_PRIVATE | MAP_FIXED;
-    return mmap(exec, size, PROT_READ | PROT_EXEC, flags, fd, (off_t)at)
-           != MAP_FAILED;
-}
-
 static bool write_all(int fd, const OsPart *parts, unsigned n)
 {
     for (unsigned k = 0; k < n; k++) {
@@ -89,6 +82,31 @@ static bool write_all(int fd, const OsPart *parts, unsigned n)
         }
     }
     return true;
+}
+
+bool os_pages_map_file(void *p, size_t size, int fd, uint64_t at)
+{
+    int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+    return mmap(p, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)at)
+           != MAP_FAILED;
+}
+
+int os_file_make(const void *bytes, size_t size)
+{
+    OsPart part = {bytes, size};
+    int fd = memfd_create("chiasm-data", MFD_CLOEXEC);
+    if (fd >= 0 && !write_all(fd, &part, 1)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+bool os_code_map_file(void *exec, size_t size, int fd, uint64_t at)
+{
+    int flags = MAP_PRIVATE | MAP_FIXED;
+    return mmap(exec, size, PROT_READ | PROT_EXEC, flags, fd, (off_t)at)
+           != MAP_FAILED;
 }
 
 /* Under another name first, so that nobody sees half of it, and a file that is
