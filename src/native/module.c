@@ -374,8 +374,9 @@ bool native_attach(Instance *i, Error *err)
         return error_set(err, ERR_MEMORY, ERROR_NO_OFFSET,
                          "no memory for machine code");
     i->helpers = native_helpers;
+    bool again = i->code_table != NULL;
     i->code_table = n->table;
-    for (uint32_t k = 0; k < n->n; k++)
+    for (uint32_t k = 0; again && k < n->n; k++)
         if (i->own_funcs[k].func)
             i->own_funcs[k].code = n->table[k];
     native_watch_faults();
