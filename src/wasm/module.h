@@ -201,10 +201,14 @@ typedef struct {
 typedef struct Names Names; /* names.h */
 typedef struct Dwarf Dwarf; /* dwarf.h */
 
+/* Bytes that may be read behind a module's own, so that who walks code need
+ * not look for its end within an instruction. */
+enum { MODULE_PADDING = 32 };
+
 typedef struct Module {
     _Atomic uint32_t refs;
     Arena arena;
-    uint8_t *bytes;
+    uint8_t *bytes; /* a copy; MODULE_PADDING zeros follow */
     uint32_t len;
     Features features;
 
