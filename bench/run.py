@@ -32,8 +32,9 @@ from common import (
     say,
     worker_command,
 )
-from native import build_all, native_compilers, version
 from suite import BY_NAME, KERNELS, Kernel
+
+from native import build_all, native_compilers, version
 
 NATIVE = ("gcc", "clang", "clang-scalar")
 CHIASM = ("chiasm-interp", "chiasm-baseline", "chiasm-optimize", "chiasm")
