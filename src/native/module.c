@@ -231,7 +231,7 @@ const void *native_compile_lazily(Instance *i, uintptr_t behind_stub,
 static NativeModule *module_of(const Instance *i)
 {
     BaselineConfig config = {
-        .memory0 = i->memory0->form,
+        .memory0 = i->e.store->checks_all ? MEMORY_EXPLICIT : i->memory0->form,
         .cpu = cpu,
         .metered = i->e.store->metered,
         .n_cache = i->e.store->native_cache,
@@ -250,7 +250,8 @@ bool native_attach(Instance *i, Error *err)
     for (uint32_t k = 0; k < n->n; k++)
         if (i->own_funcs[k].func)
             i->own_funcs[k].code = n->table[k];
-    native_watch_faults();
+    if (!i->e.store->checks_all)
+        native_watch_faults();
     return true;
 }
 
