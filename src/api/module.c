@@ -1,5 +1,6 @@
 /* Modules at the public border. */
 #include "api/api.h"
+#include "wasm/dwarf.h"
 
 chi_module *chi_module_new(const uint8_t *bytes, size_t len,
                            chi_features features, chi_error *err)
@@ -191,4 +192,35 @@ const char *chi_module_local_name(const chi_module *m, uint32_t func,
                                   uint32_t local, uint32_t *len)
 {
     return name_out(names_get_in(module_of(m), NAMES_LOCAL, func, local), len);
+}
+
+/* ---- places in the source */
+
+static bool source_out(bool known, const Source *from, chi_source *out)
+{
+    _Static_assert(sizeof out->file == sizeof from->file, "cut by dwarf.c");
+    if (!known)
+        return false;
+    memcpy(out->file, from->file, strlen(from->file) + 1);
+    out->line = from->line;
+    out->column = from->column;
+    return true;
+}
+
+bool chi_module_source(const chi_module *m, uint32_t byte_offset,
+                       chi_source *out)
+{
+    Source s;
+    bool known = dwarf_source(module_of(m), byte_offset, &s);
+    return source_out(known, &s, out);
+}
+
+bool chi_module_function_source(const chi_module *m, uint32_t func,
+                                chi_source *out)
+{
+    const Module *module = module_of(m);
+    Source s;
+    bool known = func >= module->n_imported_funcs
+                 && dwarf_function(module, module_func(module, func), &s);
+    return source_out(known, &s, out);
 }

@@ -48,6 +48,7 @@ void native_fail(ErrorCode code, uintptr_t fp, uintptr_t pc, Instance *i,
 ErrorCode native_check(Instance *i, uintptr_t *stub_frame);
 ErrorCode native_throw(Instance *i, uint32_t tag, const uint64_t *slots);
 ErrorCode native_rethrow(Instance *i, uint64_t word);
+bool native_match(uint64_t word, uint32_t target, const Instance *i);
 void *native_struct(Instance *i, uint32_t type);
 void *native_array(Instance *i, uint32_t type, uint32_t length);
 bool native_watch_faults(void);

@@ -66,7 +66,7 @@ ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame)
     Store *s = h->e.store;
     Activation *a = atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
     a->native_exit = stub_frame;
-    ErrorCode code = h->call(h->host, s, slots);
+    ErrorCode code = (ErrorCode)h->call(h->host, s, slots);
     return activation_is_innermost(a) ? code : ERR_BUSY;
 }
 
@@ -232,6 +232,13 @@ ErrorCode native_rethrow(Instance *i, uint64_t word)
 {
     i->e.store->pending_exn = word;
     return ERR_EXCEPTION;
+}
+
+bool native_match(uint64_t word, uint32_t target, const Instance *i)
+{
+    uint32_t heap = (target & ~MATCH_ABSTRACT) >> 1;
+    heap = target & MATCH_ABSTRACT ? HEAP_ABSTRACT | heap : i->type_ids[heap];
+    return word_matches(word, type_ref(target & 1, heap));
 }
 
 void *native_struct(Instance *i, uint32_t type)

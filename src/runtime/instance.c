@@ -60,6 +60,7 @@ static Instance *make(Store *s, Module *m)
         return NULL;
     i->module = module_ref(m);
     i->bytes = m->bytes;
+    i->type_ids = m->type_ids;
     i->memory0 = &memory_none;
     lay_out(i, m);
     entity_ref(&i->e);

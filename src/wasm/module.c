@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "wasm/decode.h"
+#include "wasm/dwarf.h"
 #include "wasm/names.h"
 #include "wasm/validate.h"
 
@@ -37,6 +38,14 @@ static Module *make(const uint8_t *bytes, size_t len, Features features,
     return m;
 }
 
+static void list_type_ids(Module *m)
+{
+    uint32_t *ids = arena_new(&m->arena, uint32_t, m->n_types + 1);
+    for (uint32_t k = 0; k < m->n_types; k++)
+        ids[k] = m->types[k]->id;
+    m->type_ids = ids;
+}
+
 Module *module_new(const uint8_t *bytes, size_t len, Features features,
                    Error *err)
 {
@@ -45,6 +54,8 @@ Module *module_new(const uint8_t *bytes, size_t len, Features features,
         module_free(m);
         return NULL;
     }
+    if (m)
+        list_type_ids(m);
     return m;
 }
 
@@ -65,6 +76,7 @@ void module_free(Module *m)
     if (m->native)
         module_free_native(m->native);
     names_free(atomic_load(&m->names));
+    dwarf_free(atomic_load(&m->dwarf));
     free(atomic_load(&m->types_by_id));
     arena_free(&m->arena);
     free(m->bytes);

@@ -199,6 +199,7 @@ typedef struct {
 } SectionInfo;
 
 typedef struct Names Names; /* names.h */
+typedef struct Dwarf Dwarf; /* dwarf.h */
 
 typedef struct Module {
     _Atomic uint32_t refs;
@@ -207,7 +208,8 @@ typedef struct Module {
     uint32_t len;
     Features features;
 
-    const TypeDef **types; /* by type index */
+    const TypeDef **types;    /* by type index */
+    const uint32_t *type_ids; /* their canonical ids */
     uint32_t n_types;
     struct TypeGroup **groups;
     uint32_t *group_starts; /* first type index of each group */
@@ -251,6 +253,7 @@ typedef struct Module {
     _Atomic(uint64_t *)
         types_by_id;        /* id << 32 | index, at the first look-up */
     _Atomic(Names *) names; /* made at the first look-up: names.h */
+    _Atomic(Dwarf *) dwarf; /* the same: dwarf.h */
     void *native;           /* compiled code, freed by module_free_native */
 } Module;
 
