@@ -12,9 +12,8 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
-from suite import KERNELS, Kernel
-
 from native import SAME_MEANING, WARNINGS, build_all, clang, native_compilers
+from suite import KERNELS, Kernel
 
 # The instruction set that all engines here know: no SIMD, no bulk memory (hence -fno-builtin,
 # which keeps clang from calling memset), and one-byte table indices (no reference types).

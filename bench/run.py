@@ -32,9 +32,8 @@ from common import (
     say,
     worker_command,
 )
-from suite import BY_NAME, KERNELS, Kernel
-
 from native import build_all, native_compilers, version
+from suite import BY_NAME, KERNELS, Kernel
 
 NATIVE = ("gcc", "clang", "clang-scalar")
 CHIASM = ("chiasm-interp", "chiasm-baseline", "chiasm-optimize", "chiasm")
