@@ -371,7 +371,9 @@ def run_command(*arguments: str, refused: bool = False) -> subprocess.CompletedP
         code = FILTER + f"import os; refuse(); os.execv({command!r}, {words!r})"
         words = [sys.executable, "-c", code]
     environment = {k: v for k, v in os.environ.items() if k != "CHIASM_TIER"}
-    return subprocess.run(words, capture_output=True, text=True, env=environment)
+    return subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment
+    )
 
 
 @pytest.mark.parametrize("tier", ["auto", *TIERS])
