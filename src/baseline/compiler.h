@@ -297,6 +297,10 @@ Emit emit_v_extended, emit_v_complement, emit_v_neg, emit_v_abs64,
     emit_v_float_madd, emit_v_trunc_s_f32, emit_v_trunc_u_f32,
     emit_v_trunc_s_f64, emit_v_trunc_u_f64, emit_v_convert_u_f32,
     emit_v_convert_u_f64;
+Emit emit_atomic_load, emit_atomic_store, emit_atomic_exchange,
+    emit_atomic_logic, emit_atomic_cmpxchg, emit_atomic_fence;
+Emit emit_trunc_sat, emit_trunc_u64, emit_count_bits, emit_wide_add,
+    emit_wide_mul, emit_memory_size;
 Emit emit_step;
 
 #endif
