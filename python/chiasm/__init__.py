@@ -84,7 +84,6 @@ _LATER = frozenset(
         "build",
         "cache",
         "compile",
-        "hook",
         "install_import_hook",
         "link",
         "types",

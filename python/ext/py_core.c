@@ -239,6 +239,7 @@ static void free_module(void *module)
     State *st = state_of_module(module);
     clear(module);
     py_map_clear(&st->modules);
+    py_map_clear(&st->tags);
 }
 
 static PyModuleDef_Slot module_slots[] = {

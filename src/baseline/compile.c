@@ -160,6 +160,9 @@ static void choose_homes(Compiler *c)
 
 /* ---- the function */
 
+/* Branches that pass many values make code of any length from few bytes. */
+enum { MOST_CODE_BASE = 1 << 16, MOST_CODE_PER_BYTE = 64 };
+
 static void begin(Compiler *c, const Module *m, const Func *f,
                   const BaselineConfig *config)
 {
@@ -174,7 +177,8 @@ static void begin(Compiler *c, const Module *m, const Func *f,
     c->at = f->code;
     c->depth = c->n_blocks = 0;
     c->n_colds = c->n_asides = c->n_positions = 0;
-    c->uncharged = 0;
+    c->uncharged = c->ways = 0;
+    c->most_code = MOST_CODE_BASE + MOST_CODE_PER_BYTE * (f->end - f->code);
     c->cache_ints = INT_CACHE;
     c->cache_vecs = VEC_CACHE;
     if (config->n_cache == 4) {
@@ -187,8 +191,9 @@ static void begin(Compiler *c, const Module *m, const Func *f,
                        sizeof(Operand));
     c->landings = reserve(c->landings, &c->landings_capacity, f->n_handlers,
                           sizeof(uint32_t));
-    memset(c->landings, 0xff, f->n_handlers * sizeof(uint32_t));
     c->has_handlers = f->n_handlers > 0;
+    if (c->has_handlers)
+        memset(c->landings, 0xff, f->n_handlers * sizeof(uint32_t));
     AbiSize size = abi_size(&f->type->func);
     c->stack_args = size.args;
     c->results_area = (int32_t)size.results;

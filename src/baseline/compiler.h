@@ -52,6 +52,7 @@ typedef struct {
     uint32_t start;    /* offset of its opcode */
     uint32_t exn_slot; /* CATCH: where its exception is */
     Label way;         /* of a br_table that passes values, + 1; else 0 */
+    uint32_t next_way; /* as Compiler.ways */
 } Block;
 
 typedef struct {
@@ -109,7 +110,9 @@ typedef struct Compiler {
     uint32_t n_colds, colds_capacity;
     Aside *asides;
     uint32_t n_asides, asides_capacity;
+    uint32_t most_code; /* bytes */
     uint32_t uncharged; /* instructions, when metered */
+    uint32_t ways;      /* index + 1 of a block with a way; 0: none */
     Position *positions;
     uint32_t n_positions, positions_capacity;
     uint32_t *landings;
@@ -153,6 +156,8 @@ void push_flags(Compiler *c, uint8_t cond);
 Operand pop(Compiler *c);
 static inline Operand *top(Compiler *c) { return &c->stack[c->depth - 1]; }
 uint32_t height(const Compiler *c); /* slots of all operands */
+/* The first operand that may be a local or in a register. */
+uint32_t window(const Compiler *c);
 
 /* Registers of the cache.  take: this one, whoever has it is moved away. */
 Reg alloc_int(Compiler *c);
@@ -222,6 +227,7 @@ void compile_return(Compiler *c);
 void compile_returned_slots(Compiler *c);
 void load_memory_base(Compiler *c);
 void call_through(Compiler *c);
+void load_type_id(Compiler *c, Reg to, uint32_t type);
 Reg source_of(const Compiler *c, const Operand *o); /* where it is, or NO_REG */
 void call_helper(Compiler *c, unsigned helper);
 /* The interpreter's step for op, its immediates at that offset, its operands

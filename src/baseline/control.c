@@ -347,8 +347,11 @@ void emit_br_if(Compiler *c, const Rule *rule)
 /* Each way of a br_table that passes values: made once for each block. */
 static Label way_to(Compiler *c, Block *b)
 {
-    if (!b->way)
+    if (!b->way) {
         b->way = asm_label(&c->a) + 1;
+        b->next_way = c->ways;
+        c->ways = (uint32_t)(b - c->blocks) + 1;
+    }
     return b->way - 1;
 }
 
@@ -366,10 +369,9 @@ static void emit_way(Compiler *c, Block *b, uint32_t n)
 
 static void emit_ways(Compiler *c, uint32_t n_values)
 {
-    for (uint32_t k = 0; k < c->n_blocks; k++) {
-        Block *b = &c->blocks[k];
-        if (!b->way)
-            continue;
+    while (c->ways) {
+        Block *b = &c->blocks[c->ways - 1];
+        c->ways = b->next_way;
         asm_bind(&c->a, b->way - 1);
         b->way = 0;
         emit_way(c, b, n_values);
@@ -646,7 +648,7 @@ void emit_throw(Compiler *c, const Rule *rule)
     (void)rule;
     uint32_t tag = reader_u32(&c->r);
     const FuncType *t = &c->m->tags[tag]->func;
-    spill_range(c, 0, c->depth);
+    spill_range(c, c->depth - t->n_params, c->depth);
     uint32_t h = height(c) - t->param_slots;
     x64_mov_imm64(&c->a, RDI, tag);
     x64_rm(&c->a, X64_LEA64, RSI, operand_slot(c, h));
@@ -813,7 +815,7 @@ bool compile_body(Compiler *c)
         if (UNLIKELY(c->config->metered))
             meter(c, rule);
         rule->emit(c, rule);
-        if (UNLIKELY(c->a.failed))
+        if (UNLIKELY(c->a.failed || asm_pos(&c->a) > c->most_code))
             return false;
     }
     emit_colds(c);

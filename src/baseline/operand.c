@@ -80,7 +80,17 @@ Mem local_slot(const Compiler *c, uint32_t index)
     return slot_of_local(&c->locals[index]);
 }
 
-/* ---- the stack of operands */
+/* ---- the stack of operands
+ *
+ * Only the topmost WINDOW may be in registers or be locals: an operand that
+ * sinks below is put in its slot.  So whatever looks for such operands looks
+ * at few, however deep the stack. */
+
+uint32_t window(const Compiler *c)
+{
+    enum { WINDOW = 64 };
+    return c->depth > WINDOW ? c->depth - WINDOW : 0;
+}
 
 uint32_t height(const Compiler *c)
 {
@@ -94,6 +104,9 @@ Operand *push(Compiler *c, uint8_t type)
 {
     uint32_t h = height(c);
     Operand *o = &c->stack[c->depth++]; /* room: max_height */
+    uint32_t low = window(c);
+    if (UNLIKELY(low) && c->stack[low - 1].place != AT_CONST)
+        spill_range(c, low - 1, low);
     o->type = type;
     o->height = h;
     return o;
@@ -163,7 +176,7 @@ static void spill(Compiler *c, Operand *o)
 
 static void spill_lowest(Compiler *c, bool vec)
 {
-    for (uint32_t k = 0; k < c->depth; k++) {
+    for (uint32_t k = window(c); k < c->depth; k++) {
         Operand *o = &c->stack[k];
         if (o->place == AT_REG && type_is_vec(o->type) == vec) {
             spill(c, o);
@@ -193,7 +206,7 @@ Reg alloc_vec(Compiler *c)
 
 static Operand *owner(Compiler *c, bool vec, Reg r)
 {
-    for (uint32_t k = c->depth; k-- > 0;) {
+    for (uint32_t k = c->depth, low = window(c); k-- > low;) {
         Operand *o = &c->stack[k];
         if (o->place == AT_REG && o->reg == r && type_is_vec(o->type) == vec)
             return o;
@@ -440,14 +453,14 @@ void set_local(Compiler *c, uint32_t index, Operand o)
 
 void spill_registers(Compiler *c)
 {
-    for (uint32_t k = 0; k < c->depth; k++)
+    for (uint32_t k = window(c); k < c->depth; k++)
         if (c->stack[k].place == AT_REG)
             spill(c, &c->stack[k]);
 }
 
 void spill_all(Compiler *c)
 {
-    for (uint32_t k = 0; k < c->depth; k++) {
+    for (uint32_t k = window(c); k < c->depth; k++) {
         Operand *o = &c->stack[k];
         if (o->place == AT_REG) {
             spill(c, o);

@@ -127,14 +127,15 @@ static void emit_check(void)
     jump_to(fail_stub);
 }
 
-/* In r11 a word, in the caller's frame a Type; in r11 whether they match. */
+/* The word is on the stack, the target in the caller's frame. */
 static void emit_match(void)
 {
     save_volatile();
     x64_rm(&a, X64_MOV64, RSI, mem(RBP, 0));
     x64_rm(&a, X64_MOV64, RDI, mem(RBP, 16));
     x64_rm(&a, X64_MOV32, RSI, mem(RSI, -48));
-    call_c((uintptr_t)word_matches);
+    x64_rr(&a, X64_MOV64, RDX, R14);
+    call_c((uintptr_t)native_match);
     x64_rr(&a, X64_MOVZX8, R11, RAX);
     restore_volatile();
     x64_r(&a, X64_POP, RBP);
@@ -370,8 +371,9 @@ static void emit_entry(const FuncType *t)
     emit_leave();
 }
 
-/* r11: the FuncRef of the host function. */
-static void emit_exit(const FuncType *t)
+/* r11: the FuncRef of a host function; or, to interpret, the index of one of
+ * the instance in r14. */
+static void emit_exit(const FuncType *t, bool interpret)
 {
     AbiSize size = abi_size(t);
     const Type *results = t->types + t->n_params;
@@ -403,8 +405,8 @@ static void emit_exit(const FuncType *t)
         move_slot(RBP, -8, RBP, 16 + (int32_t)size.area.offset, T_I64, R10);
     x64_rr(&a, X64_MOV64, RDI, R11);
     x64_rr(&a, X64_MOV64, RSI, RSP);
-    x64_rr(&a, X64_MOV64, RDX, RBP);
-    call_c((uintptr_t)native_host);
+    x64_rr(&a, X64_MOV64, RDX, interpret ? R14 : RBP);
+    call_c(interpret ? (uintptr_t)native_interpret : (uintptr_t)native_host);
     Label failed = asm_label(&a);
     x64_rr(&a, X64_TEST32, RAX, RAX);
     x64_jcc(&a, CC_NE, failed);
@@ -437,7 +439,7 @@ typedef struct Signature {
     struct Signature *next;
     uint32_t hash, len;
     EntryStub *entry;
-    const void *exit;
+    const void *exit, *interpret;
     char letters[];
 } Signature;
 
@@ -493,16 +495,35 @@ EntryStub *stub_entry(const FuncType *t)
     return entry;
 }
 
-const void *stub_exit(const FuncType *t)
+static const void *find_exit(const FuncType *t, bool interpret)
 {
     os_mutex_lock(os_global_lock());
     Signature *s = find_signature(t);
-    if (s && !s->exit) {
+    const void **place_of = !s ? NULL : interpret ? &s->interpret : &s->exit;
+    if (place_of && !*place_of) {
         asm_reset(&a);
-        emit_exit(t);
-        s->exit = place();
+        emit_exit(t, interpret);
+        *place_of = place();
     }
-    const void *code = s ? s->exit : NULL;
+    const void *code = place_of ? *place_of : NULL;
+    os_mutex_unlock(os_global_lock());
+    return code;
+}
+
+const void *stub_exit(const FuncType *t) { return find_exit(t, false); }
+
+const void *stub_interpret(const FuncType *t, uint32_t index)
+{
+    const void *common = find_exit(t, true);
+    if (!common)
+        return NULL;
+    os_mutex_lock(os_global_lock());
+    asm_reset(&a);
+    x64_mov_imm64(&a, R11, (uintptr_t)common);
+    x64_r(&a, X64_PUSH, R11);
+    x64_mov_imm64(&a, R11, index);
+    x64_ret(&a);
+    const void *code = place();
     os_mutex_unlock(os_global_lock());
     return code;
 }

@@ -54,10 +54,15 @@ const uint64_t *instance_elem(Instance *i, uint32_t elem, uint32_t *count);
 typedef struct {
     /* Calls f; slots: arguments in, results out.  Enters by itself. */
     ErrorCode (*call)(FuncRef *f, uint64_t *slots);
+    /* The same by the interpreter, whatever the store's tier. */
+    ErrorCode (*interpret)(FuncRef *f, uint64_t *slots);
     /* Evaluates a constant expression to slots (one or two). */
     ErrorCode (*constant)(Instance *i, const ConstExpr *e, uint64_t *slots);
     /* Prepares an instance, whose memories are there, for compiled code. */
     bool (*attach)(Instance *i, Error *err);
+    /* Puts the active data of memory 0 in place, all at once.  false: it is to
+     * be copied. */
+    bool (*image)(Instance *i);
     /* The code by which compiled code calls a host function; may be NULL. */
     void (*attach_host)(FuncRef *f);
 } EngineHooks;
