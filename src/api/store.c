@@ -21,8 +21,7 @@ ErrorCode api_call(FuncRef *f, uint64_t *slots)
 
 static struct {
     chi_config config;
-    bool few_registers, gc_stress,
-        fuel; /* for tests of all that makes stores */
+    bool few_registers, gc_stress, fuel; /* for tests */
 } environment;
 
 static bool environment_says(const char *name, const char *value)
@@ -69,8 +68,10 @@ void api_init(void)
     os_mutex_lock(os_global_lock());
     if (!atomic_load(&done)) {
         engine_hooks.call = api_call;
+        engine_hooks.interpret = interp_call;
         engine_hooks.constant = interp_constant;
         engine_hooks.attach = native_attach;
+        engine_hooks.image = native_image;
         engine_hooks.attach_host = native_attach_host;
         read_environment();
         atomic_store(&done, true);
