@@ -119,19 +119,22 @@ typedef struct {
 struct File {
     const FileKind *kind;
     _Atomic uint32_t refs;
-    uint8_t type;                /* TYPE_ */
-    bool read_only;              /* granted for reading only */
-    bool inherited;              /* shared with this process: a stream */
-    _Atomic uint16_t flags;      /* FLAG_ bits */
-    uint64_t rights, inheriting; /* as told to the guest */
-    char *preopen;               /* the guest's name of it, or NULL */
-    int fd;                      /* of the system; -1: none */
-    void *data;                  /* the kind's */
+    uint8_t type;           /* TYPE_ */
+    bool read_only;         /* granted for reading only */
+    bool inherited;         /* shared with this process: a stream */
+    _Atomic uint16_t flags; /* FLAG_ bits */
+    _Atomic uint64_t rights, inheriting; /* as told to the guest */
+    char *preopen;                       /* the guest's name of it, or NULL */
+    int fd;                              /* of the system; -1: none */
+    void *data;                          /* the kind's */
 };
 
 /* stream.c */
 File *stream_new(const chi_wasi_stream *s, bool is_input);
 const void *stream_kept(const File *f, size_t *len);
+
+/* wait.c: the guest's time, ns; id is a CLOCK_ID_. */
+uint64_t wait_now(chi_wasi *w, uint64_t id);
 
 /* ---- descriptors */
 
@@ -165,6 +168,8 @@ struct chi_wasi {
     uint32_t status;
     /* Constant: */
     File *streams[3]; /* for what they have kept */
+    File **dirs;      /* as they were given */
+    size_t n_dirs;
     void *host_env;
     chi_wasi_begin_wait_fn *begin_wait;
     chi_wasi_end_wait_fn *end_wait;
