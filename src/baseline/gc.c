@@ -218,8 +218,7 @@ static void ask_match(Compiler *c, Reg r, Type t, Label no)
     move_reg(c, T_I64, SCRATCH, r);
     x64_r(&c->a, X64_PUSH, R11);
     x64_r(&c->a, X64_PUSH, R11);
-    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, helpers));
-    x64_m(&c->a, X64_CALL, mem(SCRATCH, 8 * HELPER_MATCH));
+    call_helper(c, HELPER_MATCH);
     x64_rr(&c->a, X64_TEST32, SCRATCH, SCRATCH);
     x64_rm(&c->a, X64_LEA64, RSP, mem(RSP, 16));
     x64_jcc(&c->a, CC_E, no);
