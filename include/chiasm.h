@@ -224,6 +224,26 @@ CHI_API void chi_module_function(const chi_module *m, uint32_t i,
 CHI_API const char *chi_module_local_name(const chi_module *m, uint32_t func,
                                           uint32_t local, uint32_t *len);
 
+/* A place in the source, by the line table (DWARF) in a module's custom
+ * sections. */
+typedef struct {
+    char file[512];  /* a path as the compiler knew it, NUL-terminated UTF-8
+                        without control characters; of a longer one the end */
+    uint32_t line;   /* from 1 */
+    uint32_t column; /* from 1; 0: not known */
+} chi_source;
+/* Where the instruction comes from that stands at an offset in the module.
+ *
+ *   returns  false: not known.  No table is an error, whatever is in it.
+ *   cost     the first call reads the sections, others some 100 bytes
+ *   see      DWARF 5, 6.2; DWARF for WebAssembly
+ */
+CHI_API bool chi_module_source(const chi_module *m, uint32_t byte_offset,
+                               chi_source *out);
+/* Where a function begins. */
+CHI_API bool chi_module_function_source(const chi_module *m, uint32_t func,
+                                        chi_source *out);
+
 /* --------------------------------------------------------------- stores */
 
 typedef struct chi_store chi_store;
@@ -273,6 +293,23 @@ CHI_API bool chi_native_available(const char **why);
  * after that calls this, false before and true behind, so that it stays on
  * top; nothing happens where the handler is not in use. */
 CHI_API void chi_signals(bool on);
+
+/* Compiles all of a module to machine code and writes it to a file, with the
+ * module in it, for this build on this machine.
+ *
+ *   errors   CHI_UNSUPPORTED, CHI_ARGUMENT (the file cannot be written)
+ */
+CHI_API bool chi_module_compile(chi_module *m, const char *path,
+                                chi_error *err);
+/* The module of such a file, which must be this user's and writable by nobody
+ * else; its code is used where it fits, and made anew where not. */
+CHI_API chi_module *chi_module_open(const char *path, chi_features features,
+                                    chi_error *err);
+/* Compiled code is kept in a folder: CHIASM_CACHE, or chiasm in XDG_CACHE_HOME
+ * or ~/.cache; CHIASM_CACHE=0: nowhere, and this is NULL. */
+CHI_API const char *chi_cache_folder(void);
+CHI_API uint64_t chi_cache_size(void); /* bytes */
+CHI_API void chi_cache_clear(void);
 
 /* Called on the guest's thread, at the next function entry or loop turn after
  * chi_store_interrupt or a tick.  CHI_OK goes on; anything else ends the
@@ -440,6 +477,8 @@ CHI_API void chi_global_set(chi_global *g, const uint64_t *slots);
 
 CHI_API chi_tag *chi_tag_new(chi_store *s, const chi_type *params,
                              uint32_t n_params, chi_error *err);
+/* Equal exactly for one and the same tag, in whatever stores. */
+CHI_API const void *chi_tag_identity(const chi_tag *tag);
 /* The same tag, for use in another store. */
 CHI_API chi_tag *chi_tag_share(chi_store *s, chi_tag *tag);
 

@@ -77,14 +77,12 @@ __all__ = [
 ]
 
 # Where conveniences are.
-_MODULES = {"ReadOnly": "_wasi", "WASI": "_wasi", "run": "_run"}
+_MODULES = {"ReadOnly": "_wasi", "WASI": "_wasi", "run": "_run", "cache": "_cache"}
 
 _LATER = frozenset(
     (
         "build",
-        "cache",
         "compile",
-        "hook",
         "install_import_hook",
         "link",
         "types",

@@ -21,6 +21,38 @@ static bool is_shared(chi_extern x)
     return type.shared;
 }
 
+/* ---- the object of an entity */
+
+/* Where it is found: a tag is the same in all stores. */
+static PointerMap *map_of(StoreObject *s, chi_extern x, const void **key)
+{
+    bool is_tag = x.kind == CHI_TAG;
+    *key = is_tag ? chi_tag_identity(x.tag) : x.any;
+    return is_tag ? &s->state->tags : &s->wrappers;
+}
+
+/* Borrowed, or NULL. */
+static PyObject *known(StoreObject *s, chi_extern x)
+{
+    const void *key;
+    const PointerMap *map = map_of(s, x, &key);
+    return py_map_get(map, key);
+}
+
+static int make_known(StoreObject *s, EntityObject *e)
+{
+    const void *key;
+    PointerMap *map = map_of(s, e->x, &key);
+    return py_map_set(map, key, (PyObject *)e);
+}
+
+static void forget(StoreObject *s, EntityObject *e)
+{
+    const void *key;
+    PointerMap *map = map_of(s, e->x, &key);
+    py_map_remove(map, key, (PyObject *)e);
+}
+
 static int set_up(EntityObject *e, const Origin *o)
 {
     if (e->x.kind == CHI_MEM)
@@ -60,18 +92,18 @@ static PyObject *new_object(StoreObject *s, chi_extern x, const Origin *o,
                             unsigned n, PyObject *keeper)
 {
     EntityObject *e = py_new(s->state, type_of(x.kind), 0);
-    PyObject *known = Py_XNewRef(py_map_get(&s->wrappers, x.any));
-    if (!e || known) {
+    PyObject *other = Py_XNewRef(known(s, x));
+    if (!e || other) {
         drop(s, x, n);
         Py_XDECREF(keeper);
         Py_XDECREF((PyObject *)e);
-        return known;
+        return other;
     }
     e->store = (StoreObject *)Py_NewRef((PyObject *)s);
     e->x = x;
     e->n_refs = (uint8_t)n;
     e->keeper = keeper;
-    if (py_map_set(&s->wrappers, x.any, (PyObject *)e) < 0 || set_up(e, o) < 0)
+    if (make_known(s, e) < 0 || set_up(e, o) < 0)
         Py_CLEAR(e);
     py_store_changed(s);
     return (PyObject *)e;
@@ -79,9 +111,9 @@ static PyObject *new_object(StoreObject *s, chi_extern x, const Origin *o,
 
 PyObject *py_entity_wrap_from(StoreObject *s, chi_extern x, const Origin *o)
 {
-    PyObject *known = py_map_get(&s->wrappers, x.any), *keeper = NULL;
-    if (known)
-        return Py_NewRef(known);
+    PyObject *object = known(s, x), *keeper = NULL;
+    if (object)
+        return Py_NewRef(object);
     /* To make an object may run code that lets go of the entity. */
     unsigned n = references(x, o);
     for (unsigned i = 0; i < n; i++)
@@ -110,8 +142,7 @@ PyObject *py_entity_adopt(State *st, TypeTag tag, StoreObject *s, chi_extern x)
     e->store = (StoreObject *)Py_NewRef((PyObject *)s);
     e->x = x;
     e->n_refs = 1;
-    if (py_map_set(&s->wrappers, x.any, (PyObject *)e) < 0
-        || set_up(e, &nowhere) < 0)
+    if (make_known(s, e) < 0 || set_up(e, &nowhere) < 0)
         Py_CLEAR(e);
     py_store_changed(s);
     return (PyObject *)e;
@@ -139,7 +170,7 @@ void py_entity_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     /* Nobody may find it from here on, weak references' callbacks least. */
     if (e->x.any)
-        py_map_remove(&py_store_at(&e->store)->wrappers, e->x.any, self);
+        forget(py_store_at(&e->store), e);
     py_owner_end(&e->owner);
     if (e->weakrefs)
         PyObject_ClearWeakRefs(self);

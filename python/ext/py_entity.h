@@ -43,7 +43,8 @@ typedef struct {
     bool without_gil, is_python;
 } Origin;
 
-/* The object for an entity of a claimed store: a new reference. */
+/* The object for an entity of a claimed store: a new reference.  That of a tag
+ * may be of another store. */
 PyObject *py_entity_wrap(StoreObject *s, chi_extern x);
 PyObject *py_entity_wrap_from(StoreObject *s, chi_extern x, const Origin *o);
 

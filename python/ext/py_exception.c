@@ -215,28 +215,14 @@ chi_code py_exception_throw(StoreObject *s, PyObject *e)
     return CHI_HOST;
 }
 
-/* The Tag object of the store that is this tag, if there is one: borrowed. */
-static PyObject *known_tag(StoreObject *s, chi_extern x)
-{
-    for (size_t i = 0; i < s->wrappers.capacity; i++) {
-        const PointerEntry *e = &s->wrappers.entries[i];
-        if (e->key && py_is(s->state, e->value, TYPE_TAG)
-            && chi_extern_same(((EntityObject *)e->value)->x, x))
-            return e->value;
-    }
-    return NULL;
-}
-
 static PyObject *tag_of(StoreObject *s, uint64_t word)
 {
     chi_extern x = {CHI_TAG, {.tag = chi_exn_tag(s->store, word)}};
     if (!x.tag)
         return PyErr_NoMemory();
-    PyObject *known = Py_XNewRef(known_tag(s, x));
-    if (!known)
-        return py_entity_adopt(s->state, TYPE_TAG, s, x);
-    chi_extern_free(x);
-    return known;
+    PyObject *tag = py_entity_wrap(s, x);
+    py_store_drop(s, (Drop){DROP_EXTERN, {.x = x}});
+    return tag;
 }
 
 /* (tag, arguments ...) */

@@ -116,6 +116,7 @@ typedef struct State {
     PyObject *frame_globals; /* of the frames in tracebacks */
     PyObject *python_tag;    /* Tag.python_exception, once it is made */
     PointerMap modules;      /* chi_module * -> ModuleObject */
+    PointerMap tags;         /* chi_tag_identity -> its object, of any store */
     uint32_t timeouts;       /* `with timeout` blocks that are entered */
 } State;
 

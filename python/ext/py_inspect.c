@@ -47,6 +47,15 @@ static PyObject *make_export(ModuleObject *self, uint32_t i)
     return py_record_make(self->state, TYPE_EXPORT, fields, 2);
 }
 
+/* "file:line" of where a function begins, or None. */
+static PyObject *location_of(const chi_module *m, uint32_t i)
+{
+    chi_source at;
+    if (!chi_module_function_source(m, i, &at))
+        Py_RETURN_NONE;
+    return PyUnicode_FromFormat("%s:%u", at.file, (unsigned)at.line);
+}
+
 static PyObject *make_function(ModuleObject *self, uint32_t i)
 {
     chi_funcinfo f;
@@ -58,7 +67,7 @@ static PyObject *make_function(ModuleObject *self, uint32_t i)
         PyLong_FromUnsignedLong(f.size),
         PyLong_FromUnsignedLong(f.offset),
         PyBool_FromLong(f.imported),
-        Py_NewRef(Py_None),
+        location_of(self->m, i),
     };
     return py_record_make(self->state, TYPE_FUNCTION, fields, 7);
 }

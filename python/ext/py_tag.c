@@ -68,9 +68,7 @@ static PyObject *get_type(PyObject *self, void *closure)
 
 static Py_hash_t hash(PyObject *self)
 {
-    chi_externtype type;
-    chi_extern_type(tag_of(self), &type);
-    return (Py_hash_t)type.func.id + 1000003;
+    return (Py_hash_t)((uintptr_t)chi_tag_identity(tag_of(self).tag) >> 4);
 }
 
 static PyObject *compare(PyObject *a, PyObject *b, int op)

@@ -2,8 +2,9 @@
 /* Guest frames in Python tracebacks.
  *
  * A traceback is made of frames, a frame of a code object: for each guest
- * frame an empty code object is made with the function's name, the module's
- * name as the file, and the offset of the instruction as the line.
+ * frame an empty code object is made with the function's name, and the file
+ * and line of its source; where they are not known, the module's name as the
+ * file and the offset of the instruction as the line.
  */
 #include "py_errors.h"
 #include "py_instance.h"
@@ -53,14 +54,44 @@ static PyObject *file_name(StoreObject *s, const chi_frame *frame)
     return result;
 }
 
-static PyCodeObject *new_code(StoreObject *s, const chi_frame *frame)
+/* Python opens the file of a frame to show the line, and whoever made the
+ * module has chosen its name.  So that no traceback shows another file, one
+ * that is not named as the source of a compiled language is given in < >,
+ * which Python leaves alone. */
+static bool is_source(const char *file)
+{
+    static const char *const endings[] = {
+        "adb", "c",   "cc",    "cpp", "cs",  "cxx",  "d",    "f90",
+        "go",  "gr",  "h",     "hh",  "hpp", "hs",   "hxx",  "kt",
+        "m",   "mbt", "ml",    "mm",  "nim", "odin", "pas",  "rs",
+        "s",   "S",   "swift", "ts",  "wat", "v",    "wast", "zig"};
+    const char *dot = strrchr(file, '.');
+    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
+        if (!strcmp(dot + 1, endings[i]))
+            return true;
+    return false;
+}
+
+/* The file, and the line in it or what stands for it. */
+static PyObject *place_of(StoreObject *s, const chi_frame *frame, int *line)
+{
+    chi_source source;
+    *line = (int)frame->offset;
+    if (!chi_module_source(frame->module, frame->offset, &source))
+        return file_name(s, frame);
+    *line = (int)source.line;
+    return PyUnicode_FromFormat(is_source(source.file) ? "%s" : "<wasm %s>",
+                                source.file);
+}
+
+static PyCodeObject *new_code(StoreObject *s, const chi_frame *frame, int *line)
 {
     PyCodeObject *code = NULL;
-    PyObject *name = function_name(frame), *file = file_name(s, frame);
+    PyObject *name = function_name(frame), *file = place_of(s, frame, line);
     const char *name8 = name ? PyUnicode_AsUTF8(name) : NULL;
     const char *file8 = file ? PyUnicode_AsUTF8(file) : NULL;
     if (name8 && file8)
-        code = PyCode_NewEmpty(file8, name8, (int)frame->offset);
+        code = PyCode_NewEmpty(file8, name8, *line);
     Py_XDECREF(name);
     Py_XDECREF(file);
     return code;
@@ -68,14 +99,15 @@ static PyCodeObject *new_code(StoreObject *s, const chi_frame *frame)
 
 static PyFrameObject *new_frame(StoreObject *s, const chi_frame *frame)
 {
-    PyCodeObject *code = new_code(s, frame);
+    int line;
+    PyCodeObject *code = new_code(s, frame, &line);
     if (!code)
         return NULL;
     PyFrameObject *result =
         PyFrame_New(PyThreadState_Get(), code, s->state->frame_globals, NULL);
 #if PY_VERSION_HEX < 0x030b0000
     if (result)
-        result->f_lineno = (int)frame->offset;
+        result->f_lineno = line;
 #endif
     Py_DECREF(code);
     return result;
@@ -118,10 +150,15 @@ void py_traceback_add(StoreObject *s, const Backtrace *b)
 
 static PyObject *frame_record(StoreObject *s, const chi_frame *frame)
 {
+    chi_source at;
+    bool known = chi_module_source(frame->module, frame->offset, &at);
     PyObject *fields[] = {
-        function_name(frame),  PyLong_FromUnsignedLong(frame->function),
-        module_name(s, frame), PyLong_FromUnsignedLong(frame->offset),
-        Py_NewRef(Py_None),    Py_NewRef(Py_None),
+        function_name(frame),
+        PyLong_FromUnsignedLong(frame->function),
+        module_name(s, frame),
+        PyLong_FromUnsignedLong(frame->offset),
+        known ? PyUnicode_FromString(at.file) : Py_NewRef(Py_None),
+        known ? PyLong_FromUnsignedLong(at.line) : Py_NewRef(Py_None),
     };
     return py_record_make(s->state, TYPE_FRAME, fields,
                           sizeof fields / sizeof *fields);

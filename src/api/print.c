@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "base/writer.h"
 #include "text/print.h"
+#include "wasm/dwarf.h"
 #include "wasm/encode.h"
 
 char *api_take_text(Writer *w, size_t *len)
@@ -167,8 +168,29 @@ static void function_title(const Module *m, const Func *f, Writer *w)
     print_func_type(m, &f->type->func, w);
 }
 
+/* A comment where another line of the source begins. */
+typedef struct {
+    Source source;
+    uint32_t line; /* said last */
+    char file[SOURCE_FILE];
+} Place;
+
+static void dump_place(const Module *m, Place *place, uint32_t at, Writer *w)
+{
+    Source *s = &place->source;
+    if (at < s->end)
+        return;
+    bool known = dwarf_source(m, at, s);
+    if (known && (s->line != place->line || strcmp(s->file, place->file))) {
+        writer_printf(w, "        ; %s:%u\n", s->file, s->line);
+        memcpy(place->file, s->file, sizeof s->file);
+    }
+    place->line = known ? s->line : 0;
+}
+
 static void dump_function(const Module *m, const Func *f, Printer *p, Writer *w)
 {
+    Place place = {0};
     Error err = {0};
     Reader r = {m->bytes, m->bytes + f->code, m->bytes + f->end, &err};
     writer_text(w, "\n");
@@ -178,6 +200,7 @@ static void dump_function(const Module *m, const Func *f, Printer *p, Writer *w)
         enum { SHOWN = 8 };
         const uint8_t *at = r.p;
         Writer text = {0};
+        dump_place(m, &place, (uint32_t)(at - m->bytes), w);
         /* The printer appends to w; measure what it read first. */
         size_t mark = w->len;
         if (print_instruction(p, &r) == OP_COUNT)

@@ -186,10 +186,10 @@ static Module *load(Runner *r, const ScriptModule *source, Error *err)
 
 /* ---- spectest */
 
-static ErrorCode print_nothing(void *host, Store *s, uint64_t *slots)
+static chi_code print_nothing(void *host, Store *s, uint64_t *slots)
 {
     (void)host, (void)s, (void)slots;
-    return ERR_OK;
+    return CHI_OK;
 }
 
 static const char spectest_text[] =

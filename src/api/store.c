@@ -23,6 +23,7 @@ void api_init(void)
     engine_hooks.interpret = interp_call;
     engine_hooks.constant = interp_constant;
     engine_hooks.attach = native_attach;
+    engine_hooks.image = native_image;
     engine_hooks.attach_host = native_attach_host;
 }
 
@@ -143,7 +144,7 @@ void chi_store_set_host(chi_store *s, void *env, chi_interrupt_fn *interrupt,
 {
     Store *store = store_of(s);
     store->host_env = env;
-    store->interrupt = (InterruptFn *)interrupt;
+    store->interrupt = interrupt;
     store->release = release;
 }
 
@@ -335,7 +336,7 @@ chi_func *chi_func_new(chi_store *s, const chi_type *params, uint32_t n_params,
 {
     Error e = {0};
     HostFunc *f = hostfunc_new(store_of(s), params, n_params, results,
-                               n_results, (HostCall *)fn, host, &e);
+                               n_results, fn, host, &e);
     return made(f, err, &e) ? (chi_func *)&f->ref : NULL;
 }
 
@@ -346,7 +347,7 @@ chi_func *chi_func_for_import(chi_store *s, const chi_module *m, uint32_t i,
     const Module *module = module_of(m);
     const TypeDef *type = module->func_types[module->imports[i].index];
     Error e = {.code = ERR_MEMORY, .message = "out of memory"};
-    HostFunc *f = hostfunc_of_type(store_of(s), type, (HostCall *)fn, host);
+    HostFunc *f = hostfunc_of_type(store_of(s), type, fn, host);
     return made(f, err, &e) ? (chi_func *)&f->ref : NULL;
 }
 
@@ -533,6 +534,8 @@ chi_tag *chi_tag_new(chi_store *s, const chi_type *params, uint32_t n_params,
     Error e = {0};
     return made(tag_new(store_of(s), params, n_params, &e), err, &e);
 }
+
+const void *chi_tag_identity(const chi_tag *tag) { return tag_of(tag)->data; }
 
 chi_tag *chi_tag_share(chi_store *s, chi_tag *tag)
 {

@@ -44,13 +44,18 @@ enum {
     HELPER_CHECK,   /* stack limit or interrupt; keeps every register */
     HELPER_THROW,   /* edi: tag index, rsi: operands; does not return */
     HELPER_RETHROW, /* rdi: exception word; does not return */
-    HELPER_MATCH,   /* r11: word; [rbp-48]: Type; r11: bool; keeps the rest */
+    HELPER_MATCH,   /* word on the stack, target in [rbp-48]; r11: bool; keeps
+                     the rest */
     HELPER_STRUCT,  /* rdi: instance, esi: type; rax: object or NULL */
     HELPER_ARRAY,   /* the same, edx: length */
     HELPER_TAIL_ACROSS, /* jumped to: [rsp-8]: FuncRef, [rsp-16]: bytes of
                            arguments on the stack; the frame taken down */
     HELPER_STEP         /* + Op: interpreter's step */
 };
+
+/* Targets of casts, as HELPER_MATCH takes them: bit 0 nullable, above it a type
+ * index of the module; or MATCH_ABSTRACT and the code of a heap type. */
+#define MATCH_ABSTRACT 0x80000000u
 
 typedef struct Compiler Compiler;
 Compiler *baseline_new(void); /* scratch, kept between functions */

@@ -532,32 +532,41 @@ void emit_call(Compiler *c, const Rule *rule)
 /* Leaves the callee's FuncRef in the frame: nothing else is as safe. */
 static Mem callee_slot(void) { return mem(RBP, -FRAME_FIXED); }
 
-static void check_type(Compiler *c, Reg f, const TypeDef *want)
+/* Canonical ids are the process's: code reads them from a table. */
+void load_type_id(Compiler *c, Reg to, uint32_t type)
 {
-    int32_t id = (int32_t)want->id;
-    x64_mi(&c->a, X64_CMP32, FIELD(f, FuncRef, type_id), id);
+    x64_rm(&c->a, X64_MOV64, to, FIELD(CONTEXT, Instance, type_ids));
+    x64_rm(&c->a, X64_MOV32, to, mem(to, 4 * (int32_t)type));
+}
+
+static void check_type(Compiler *c, Reg f, uint32_t type)
+{
+    const TypeDef *want = c->m->types[type];
+    load_type_id(c, SCRATCH, type);
+    x64_rm(&c->a, X64_CMP32, SCRATCH, FIELD(f, FuncRef, type_id));
     if (want->final) {
         trap_if(c, CC_NE, ERR_INDIRECT_TYPE);
         return;
     }
     Label good = asm_label(&c->a);
+    Reg t = alloc_int(c);
     x64_jcc(&c->a, CC_E, good);
     /* A subtype's display has it at its depth. */
     int32_t depth = (int32_t)want->depth;
-    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(f, FuncRef, type));
-    x64_mi(&c->a, X64_CMP32, FIELD(SCRATCH, TypeDef, depth), depth);
+    x64_rm(&c->a, X64_MOV64, t, FIELD(f, FuncRef, type));
+    x64_mi(&c->a, X64_CMP32, FIELD(t, TypeDef, depth), depth);
     trap_if(c, CC_B, ERR_INDIRECT_TYPE);
-    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(SCRATCH, TypeDef, display));
-    x64_mi(&c->a, X64_CMP32, mem(SCRATCH, 4 * depth), id);
+    x64_rm(&c->a, X64_MOV64, t, FIELD(t, TypeDef, display));
+    x64_rm(&c->a, X64_CMP32, SCRATCH, mem(t, 4 * depth));
     trap_if(c, CC_NE, ERR_INDIRECT_TYPE);
     asm_bind(&c->a, good);
+    free_reg(c, T_I64, t);
 }
 
 /* Pops the index; leaves the FuncRef in its slot of the frame. */
 static const FuncType *find_indirect(Compiler *c)
 {
-    const TypeDef *want = c->m->types[reader_u32(&c->r)];
-    uint32_t table = reader_u32(&c->r);
+    uint32_t type = reader_u32(&c->r), table = reader_u32(&c->r);
     Operand index = pop(c);
     Reg i = use(c, &index), t = alloc_int(c);
     x64_rm(&c->a, X64_MOV64, t,
@@ -568,11 +577,11 @@ static const FuncType *find_indirect(Compiler *c)
     x64_rm(&c->a, X64_MOV64, t, mem_index(t, i, 3, 0));
     x64_rr(&c->a, X64_TEST64, t, t);
     trap_if(c, CC_E, ERR_UNINITIALIZED);
-    check_type(c, t, want);
+    check_type(c, t, type);
     x64_rm(&c->a, X64_MOV64_ST, t, callee_slot());
     free_reg(c, T_I64, t);
     release(c, &index);
-    return &want->func;
+    return &c->m->types[type]->func;
 }
 
 static const FuncType *find_ref(Compiler *c)

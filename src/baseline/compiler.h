@@ -231,6 +231,7 @@ void compile_return(Compiler *c);
 void compile_returned_slots(Compiler *c);
 void load_memory_base(Compiler *c);
 void call_through(Compiler *c, GuardExit exit);
+void load_type_id(Compiler *c, Reg to, uint32_t type);
 Reg source_of(const Compiler *c, const Operand *o); /* where it is, or NO_REG */
 void call_helper(Compiler *c, unsigned helper);
 /* The interpreter's step for op, its immediates at that offset, its operands

@@ -203,21 +203,27 @@ void emit_i31_get(Compiler *c, const Rule *rule)
     result_done(c, result);
 }
 
-static Type read_heap_type(Compiler *c, bool nullable)
+/* The target of a cast: baseline.h has the encoding. */
+typedef struct {
+    uint32_t code;
+    const TypeDef *type; /* NULL: an abstract one */
+} Target;
+
+static Target read_target(Compiler *c, bool nullable)
 {
     int64_t x = reader_s33(&c->r);
-    uint32_t heap =
-        x < 0 ? HEAP_ABSTRACT | ((uint32_t)x & 0x7f) : c->m->types[x]->id;
-    return type_ref(nullable, heap);
+    if (x >= 0)
+        return (Target){(uint32_t)x << 1 | nullable, c->m->types[x]};
+    uint32_t heap = (uint32_t)x & 0x7f;
+    return (Target){MATCH_ABSTRACT | heap << 1 | nullable, NULL};
 }
 
-/* The type is in the frame, the word in r11; r11 is the answer. */
-static void ask_match(Compiler *c, Reg r, Type t, Label no)
+/* The target is in the frame, the word on the stack; r11 is the answer. */
+static void ask_match(Compiler *c, Reg r, Target t, Label no)
 {
-    x64_mi(&c->a, X64_MOV32, mem(RBP, -FRAME_FIXED), (int32_t)t);
-    move_reg(c, T_I64, SCRATCH, r);
-    x64_r(&c->a, X64_PUSH, R11);
-    x64_r(&c->a, X64_PUSH, R11);
+    x64_mi(&c->a, X64_MOV32, mem(RBP, -FRAME_FIXED), (int32_t)t.code);
+    x64_r(&c->a, X64_PUSH, r);
+    x64_r(&c->a, X64_PUSH, r);
     call_helper(c, HELPER_MATCH);
     x64_rr(&c->a, X64_TEST32, SCRATCH, SCRATCH);
     x64_rm(&c->a, X64_LEA64, RSP, mem(RSP, 16));
@@ -225,21 +231,21 @@ static void ask_match(Compiler *c, Reg r, Type t, Label no)
 }
 
 /* Leaves for `no` if the word in r does not match; what is not decided by a
- * comparison is asked of a helper, aside, which keeps all registers. */
-static void match(Compiler *c, Reg r, Type t, Label no)
+ * comparison is asked of a helper, which keeps all registers. */
+static void match(Compiler *c, Reg r, Target t, Label no)
 {
     Label yes = asm_label(&c->a);
-    uint32_t heap = type_heap(t);
     x64_rr(&c->a, X64_TEST64, r, r);
-    x64_jcc(&c->a, CC_E, type_is_nullable(t) ? yes : no);
-    if (heap == (HEAP_ABSTRACT | HEAP_I31)) {
+    x64_jcc(&c->a, CC_E, t.code & 1 ? yes : no);
+    if (t.code >> 1 == (MATCH_ABSTRACT >> 1 | HEAP_I31)) {
         x64_ri(&c->a, X64_TEST32, r, 1);
         x64_jcc(&c->a, CC_E, no);
-    } else if (type_is_concrete(t) && type_def(heap)->kind != COMP_FUNC) {
+    } else if (t.type && t.type->kind != COMP_FUNC) {
         x64_ri(&c->a, X64_TEST32, r, 1);
         x64_jcc(&c->a, CC_NE, no);
-        x64_mi(&c->a, X64_CMP32, mem(r, 0), (int32_t)heap);
-        if (type_def(heap)->final) {
+        load_type_id(c, SCRATCH, t.code >> 1);
+        x64_rm(&c->a, X64_CMP32, SCRATCH, mem(r, 0));
+        if (t.type->final) {
             x64_jcc(&c->a, CC_NE, no);
         } else {
             x64_jcc(&c->a, CC_E, yes);
@@ -254,7 +260,7 @@ static void match(Compiler *c, Reg r, Type t, Label no)
 /* x: nullable. */
 void emit_ref_cast(Compiler *c, const Rule *rule)
 {
-    Type t = read_heap_type(c, rule->x);
+    Target t = read_target(c, rule->x);
     Operand o = pop(c);
     Reg r = use(c, &o);
     match(c, r, t, cold_exit(c, ERR_CAST));
@@ -266,7 +272,7 @@ void emit_ref_cast(Compiler *c, const Rule *rule)
 
 void emit_ref_test(Compiler *c, const Rule *rule)
 {
-    Type t = read_heap_type(c, rule->x);
+    Target t = read_target(c, rule->x);
     Operand o = pop(c);
     Reg r = use(c, &o), result = alloc_int(c);
     Label no = asm_label(&c->a);

@@ -180,11 +180,15 @@ static void print_failure(const CliFile *f, chi_store *s, const chi_error *err)
         chi_funcinfo info;
         chi_module_function(frame.module, frame.function, &info);
         if (info.name)
-            fprintf(stderr, "  at 0x%x in $%.*s\n", frame.offset,
+            fprintf(stderr, "  at 0x%x in $%.*s", frame.offset,
                     (int)info.name_len, info.name);
         else
-            fprintf(stderr, "  at 0x%x in function %u\n", frame.offset,
+            fprintf(stderr, "  at 0x%x in function %u", frame.offset,
                     frame.function);
+        chi_source source;
+        if (chi_module_source(frame.module, frame.offset, &source))
+            fprintf(stderr, ", %s:%u", source.file, source.line);
+        fputs("\n", stderr);
     }
 }
 

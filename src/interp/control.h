@@ -161,7 +161,8 @@ ROUTINE(replace_frame, const Func *callee, Instance *instance)
         SPILL();                                                               \
         const Activation *activation_ = SAVE();                                \
         sp -= type_->param_slots;                                              \
-        ErrorCode failed_ = host_->call(host_->host, THE_STORE, sp + 1);       \
+        ErrorCode failed_ =                                                    \
+            (ErrorCode)host_->call(host_->host, THE_STORE, sp + 1);            \
         sp += type_->result_slots;                                             \
         if (unlikely(!activation_is_innermost(activation_)))                   \
             TRAP(ERR_BUSY);                                                    \

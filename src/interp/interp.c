@@ -75,7 +75,7 @@ ErrorCode interp_call(FuncRef *f, uint64_t *slots)
         code = call_guest(&a, f, slots);
     } else {
         HostFunc *h = (HostFunc *)f->owner;
-        code = h->call(h->host, s, slots);
+        code = (ErrorCode)h->call(h->host, s, slots);
     }
     activation_leave(&a);
     return code;

@@ -20,6 +20,7 @@ typedef struct {
     uint32_t n_positions;
     const uint32_t *landings;
     int32_t operands, frame; /* as BaselineCode has them */
+    bool is_image; /* stands for all functions of an image of `module` */
 } NativeCode;
 
 /* Where to go on after a failure. */
@@ -48,11 +49,18 @@ void native_fail(ErrorCode code, uintptr_t fp, uintptr_t pc, Instance *i,
 ErrorCode native_check(Instance *i, uintptr_t *stub_frame);
 ErrorCode native_throw(Instance *i, uint32_t tag, const uint64_t *slots);
 ErrorCode native_rethrow(Instance *i, uint64_t word);
+bool native_match(uint64_t word, uint32_t target, const Instance *i);
 void *native_struct(Instance *i, uint32_t type);
 void *native_array(Instance *i, uint32_t type, uint32_t length);
 bool native_watch_faults(void);
 
 /* ---- module.c */
+/* The code that an address lies in, a stub's too; NULL: none. */
+const NativeCode *native_find(uintptr_t pc);
+const Module *native_module(const NativeModule *n);
+const BaselineConfig *native_config(const NativeModule *n);
+/* Of its function k; NULL: not compiled. */
+const NativeCode *native_code(const NativeModule *n, uint32_t k);
 const void *native_compile_lazily(Instance *i, uintptr_t behind_stub,
                                   ErrorCode *failure);
 

@@ -66,7 +66,7 @@ ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame)
     Store *s = h->e.store;
     Activation *a = atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
     a->native_exit = stub_frame;
-    ErrorCode code = h->call(h->host, s, slots);
+    ErrorCode code = (ErrorCode)h->call(h->host, s, slots);
     return activation_is_innermost(a) ? code : ERR_BUSY;
 }
 
@@ -104,7 +104,7 @@ static uint32_t position_at(const NativeCode *code, uintptr_t pc)
 static void settle(Walk *w, uintptr_t end)
 {
     while ((uintptr_t)w->fp != end) {
-        w->code = code_find(w->pc - 1);
+        w->code = native_find(w->pc - 1);
         if (!w->code)
             break;
         if (w->code->func) {
@@ -234,6 +234,13 @@ ErrorCode native_rethrow(Instance *i, uint64_t word)
     return ERR_EXCEPTION;
 }
 
+bool native_match(uint64_t word, uint32_t target, const Instance *i)
+{
+    uint32_t heap = (target & ~MATCH_ABSTRACT) >> 1;
+    heap = target & MATCH_ABSTRACT ? HEAP_ABSTRACT | heap : i->type_ids[heap];
+    return word_matches(word, type_ref(target & 1, heap));
+}
+
 void *native_struct(Instance *i, uint32_t type)
 {
     return heap_struct(i->e.store, i->module->types[type]);
@@ -256,7 +263,7 @@ ErrorCode native_check(Instance *i, uintptr_t *stub_frame)
         if (code != ERR_OK)
             return code;
     }
-    const NativeCode *code = code_find(stub_frame[1] - 1);
+    const NativeCode *code = native_find(stub_frame[1] - 1);
     uintptr_t fp = stub_frame[0], need = code ? (uintptr_t)code->frame : 0;
     return fp < limit || fp - limit < need ? ERR_STACK : ERR_OK;
 }
@@ -284,7 +291,7 @@ static bool on_fault(OsFault *f)
 {
     if (!code_contains(f->pc))
         return false;
-    const NativeCode *code = code_find(f->pc);
+    const NativeCode *code = native_find(f->pc);
     if (!code || !code->func || !is_access(code, f->pc)
         || !reservation_contains(f->address))
         return false;

@@ -126,14 +126,15 @@ static void emit_check(void)
     jump_to(fail_stub);
 }
 
-/* In r11 a word, in the caller's frame a Type; in r11 whether they match. */
+/* The word is on the stack, the target in the caller's frame. */
 static void emit_match(void)
 {
     save_volatile();
     x64_rm(&a, X64_MOV64, RSI, mem(RBP, 0));
     x64_rm(&a, X64_MOV64, RDI, mem(RBP, 16));
     x64_rm(&a, X64_MOV32, RSI, mem(RSI, -48));
-    call_c((uintptr_t)word_matches);
+    x64_rr(&a, X64_MOV64, RDX, R14);
+    call_c((uintptr_t)native_match);
     x64_rr(&a, X64_MOVZX8, R11, RAX);
     restore_volatile();
     x64_r(&a, X64_POP, RBP);

@@ -138,7 +138,7 @@ TypeGroup *type_hold(Type t)
 }
 
 static HostFunc *add_hostfunc(Store *s, const TypeDef *type, TypeGroup *group,
-                              HostCall *call, void *host)
+                              chi_host_fn *call, void *host)
 {
     HostFunc *f = entity_new(s, ENTITY_FUNC, sizeof *f);
     if (!f) {
@@ -155,7 +155,7 @@ static HostFunc *add_hostfunc(Store *s, const TypeDef *type, TypeGroup *group,
     return f;
 }
 
-HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, HostCall *call,
+HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, chi_host_fn *call,
                            void *host)
 {
     TypeGroup *group = type_hold(type_ref(false, type->id));
@@ -163,8 +163,8 @@ HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, HostCall *call,
 }
 
 HostFunc *hostfunc_new(Store *s, const Type *params, uint32_t n_params,
-                       const Type *results, uint32_t n_results, HostCall *call,
-                       void *host, Error *err)
+                       const Type *results, uint32_t n_results,
+                       chi_host_fn *call, void *host, Error *err)
 {
     TypeGroup *g;
     const TypeDef *type =

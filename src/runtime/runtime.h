@@ -15,10 +15,12 @@
 
 #include <stdatomic.h>
 
+#include "chiasm.h"
+
 #include "os/os.h"
 #include "wasm/module.h"
 
-typedef struct Store Store;
+typedef struct chi_store Store;
 typedef struct Instance Instance;
 typedef struct FuncRef FuncRef;
 typedef struct Heap Heap;     /* heap.h */
@@ -47,6 +49,7 @@ typedef struct MemoryData {
     uint8_t *base;
     _Atomic uint64_t size; /* bytes; relaxed reads, release on growth */
     uint64_t reserved;     /* bytes of address space at base */
+    uint64_t imaged;       /* bytes at base that are mapped from a file */
     uint64_t committed;    /* bytes of it that are memory */
     _Atomic uint64_t pages;
     uint64_t max_pages; /* what may ever be: the type's limit or its form's */
@@ -109,13 +112,10 @@ struct FuncRef {
     const void *entry; /* what calls it from C; NULL: not looked up yet */
 };
 
-/* Returns ERR_OK or the code by which it fails; may set store->error. */
-typedef ErrorCode HostCall(void *host, Store *store, uint64_t *slots);
-
 typedef struct {
     Entity e;
     FuncRef ref;
-    HostCall *call;
+    chi_host_fn *call; /* may set store->error */
     void *host;
     TypeGroup *group;
 } HostFunc;
@@ -135,6 +135,7 @@ struct Instance {
     uint64_t **elem_items; /* evaluated, or NULL: see instance_elem */
     /* Of compiled code: */
     const uint8_t *bytes;       /* the module's */
+    const uint32_t *type_ids;   /* the module's */
     const void *const *helpers; /* baseline.h names them */
     void **code_table;          /* by function defined here */
 };
@@ -152,10 +153,7 @@ enum { FRAMES_KEPT = 64 };
 
 typedef enum { TIER_INTERP, TIER_BASELINE } Tier;
 
-typedef ErrorCode InterruptFn(void *env, Store *store);
-typedef void ReleaseFn(void *env, void *host);
-
-struct Store {
+struct chi_store {
     /* What the engine compares its stack pointer with, at each function entry
      * and loop turn: the limit, or 0 after an interrupt. */
     _Atomic uintptr_t limit;
@@ -173,8 +171,8 @@ struct Store {
     _Atomic uint32_t waiting; /* threads in store_wait */
     uint64_t tick_ns;
     void *host_env;
-    InterruptFn *interrupt;
-    ReleaseFn *release;
+    chi_interrupt_fn *interrupt;
+    chi_release_fn *release;
 
     _Atomic uint32_t refs; /* store references + refs of entities + roots */
     Store *merged_into;

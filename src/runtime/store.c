@@ -96,7 +96,7 @@ static void free_store(Store *s)
     free(s->recent);
     void **releases = s->releases;
     uint32_t n = s->n_releases;
-    ReleaseFn *release = s->release;
+    chi_release_fn *release = s->release;
     void *env = s->host_env;
     os_mutex_destroy(&s->wait_lock);
     os_cond_destroy(&s->idle);

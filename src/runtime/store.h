@@ -49,11 +49,11 @@ bool store_is_valid(Store *s);
 /* Host functions.  These, and all other _new and _share of entities, give one
  * reference. */
 HostFunc *hostfunc_new(Store *s, const Type *params, uint32_t n_params,
-                       const Type *results, uint32_t n_results, HostCall *call,
-                       void *host, Error *err);
+                       const Type *results, uint32_t n_results,
+                       chi_host_fn *call, void *host, Error *err);
 
 /* The same of a type that somebody holds; NULL: out of memory. */
-HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, HostCall *call,
+HostFunc *hostfunc_of_type(Store *s, const TypeDef *type, chi_host_fn *call,
                            void *host);
 
 /* Globals and tags. */

@@ -313,8 +313,8 @@ ErrorCode activation_check(Activation *a, const uint64_t *sp)
 {
     Store *s = a->store;
     if (atomic_exchange(&s->limit, s->stack_limit) == 0) {
-        ErrorCode code =
-            s->interrupt ? s->interrupt(s->host_env, s) : ERR_INTERRUPTED;
+        ErrorCode code = s->interrupt ? (ErrorCode)s->interrupt(s->host_env, s)
+                                      : ERR_INTERRUPTED;
         if (code != ERR_OK)
             return code;
     }

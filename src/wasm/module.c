@@ -4,12 +4,9 @@
 #include <string.h>
 
 #include "wasm/decode.h"
+#include "wasm/dwarf.h"
 #include "wasm/names.h"
 #include "wasm/validate.h"
-
-/* Bytes behind the module's own, so that a validator may read a little too
- * far before it notices. */
-enum { PADDING = 32 };
 
 static Module *make(const uint8_t *bytes, size_t len, Features features,
                     Error *err)
@@ -20,7 +17,7 @@ static Module *make(const uint8_t *bytes, size_t len, Features features,
         return NULL;
     }
     Module *m = calloc(1, sizeof *m);
-    uint8_t *copy = malloc(len + PADDING);
+    uint8_t *copy = malloc(len + MODULE_PADDING);
     if (!m || !copy) {
         free(m);
         free(copy);
@@ -29,12 +26,20 @@ static Module *make(const uint8_t *bytes, size_t len, Features features,
     }
     if (len)
         memcpy(copy, bytes, len);
-    memset(copy + len, 0, PADDING);
+    memset(copy + len, 0, MODULE_PADDING);
     m->refs = 1;
     m->bytes = copy;
     m->len = (uint32_t)len;
     m->features = features;
     return m;
+}
+
+static void list_type_ids(Module *m)
+{
+    uint32_t *ids = arena_new(&m->arena, uint32_t, m->n_types + 1);
+    for (uint32_t k = 0; k < m->n_types; k++)
+        ids[k] = m->types[k]->id;
+    m->type_ids = ids;
 }
 
 Module *module_new(const uint8_t *bytes, size_t len, Features features,
@@ -45,6 +50,8 @@ Module *module_new(const uint8_t *bytes, size_t len, Features features,
         module_free(m);
         return NULL;
     }
+    if (m)
+        list_type_ids(m);
     return m;
 }
 
@@ -65,8 +72,10 @@ void module_free(Module *m)
     if (m->native)
         module_free_native(m->native);
     names_free(atomic_load(&m->names));
+    dwarf_free(atomic_load(&m->dwarf));
     free(atomic_load(&m->types_by_id));
     arena_free(&m->arena);
+    free(m->image_path);
     free(m->bytes);
     free(m);
 }

@@ -25,6 +25,8 @@ FLAGS = [
     "-D_GNU_SOURCE",
     "-I",
     str(ROOT / "src"),
+    "-I",
+    str(ROOT / "include"),
     "-g",
     "-fno-strict-aliasing",
     "-ffp-contract=off",

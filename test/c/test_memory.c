@@ -490,7 +490,7 @@ static void bulk_operations_check_and_work(void)
     store_unref(s);
 }
 
-static ErrorCode say_no(void *env, Store *s)
+static chi_code say_no(void *env, Store *s)
 {
     (void)s;
     ++*(int *)env;
@@ -530,7 +530,7 @@ typedef struct {
     uint64_t ns;
 } Wait;
 
-static ErrorCode answer_wait(void *env, Store *s)
+static chi_code answer_wait(void *env, Store *s)
 {
     (void)s;
     return ((Wait *)env)->answer;

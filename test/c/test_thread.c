@@ -14,7 +14,7 @@ static uintptr_t limit_of(Store *s) { return atomic_load(&s->limit); }
 
 static _Atomic int asked;
 static _Atomic ErrorCode answer;
-static ErrorCode handler(void *env, Store *s)
+static chi_code handler(void *env, Store *s)
 {
     (void)env, (void)s;
     asked++;

@@ -38,6 +38,52 @@ def test_a_throw_that_leaves_the_guest_is_an_exception():
     assert isinstance(caught.value, chiasm.Error)
 
 
+def test_the_tag_is_the_object_that_it_was():
+    tag, e = thrower()
+    with pytest.raises(chiasm.Exception) as caught:
+        e.throw(7)
+    assert caught.value.tag is tag
+    assert e.tag is tag
+    inner = chiasm.instantiate(THROWER, {"env": {"tag": e.tag, "f": print}})
+    with pytest.raises(chiasm.Exception) as caught:
+        inner.exports.throw(8)
+    assert caught.value.tag is tag
+    assert inner.exports.tag is tag
+    assert chiasm.Tag(tag.type) is not tag
+    assert chiasm.Tag(tag.type) != tag
+    assert len({tag, e.tag, chiasm.Tag(tag.type)}) == 2
+
+
+def test_a_tag_that_only_the_guest_knows_is_one_object_while_it_lives():
+    e = chiasm.instantiate(
+        '(module (tag $t) (export "a" (tag $t)) (export "b" (tag $t)) '
+        '(func (export "throw") (throw $t)))'
+    ).exports
+    with pytest.raises(chiasm.Exception) as caught:
+        e.throw()
+    tag = caught.value.tag
+    assert e.a is tag
+    assert e.b is tag
+    with pytest.raises(chiasm.Exception) as caught:
+        e.throw()
+    assert caught.value.tag is tag
+
+
+def test_the_tag_of_pythons_exceptions_is_one_object():
+    wat = """(module (import "env" "t" (tag $t (param externref))) (import "env" "f" (func $f))
+      (export "t" (tag $t))
+      (func (export "catch") (result externref)
+        (block $c (result externref) (try_table (catch $t $c) (call $f)) (ref.null extern))))"""
+
+    def f():
+        raise KeyError(5)
+
+    tag = chiasm.Tag.python_exception
+    e = chiasm.instantiate(wat, {"env": {"t": tag, "f": f}}).exports
+    assert e.t is tag
+    assert e.catch().args == (5,)
+
+
 def test_python_throws_into_the_guest():
     def f():
         raise chiasm.Exception(tag, 40, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import importlib.util
 import os
 import re
@@ -48,10 +49,17 @@ def test_ops():
         chiasm.ops["x"] = 1
 
 
-@pytest.mark.parametrize("name", ["link", "compile", "build", "cache", "install_import_hook"])
+@pytest.mark.parametrize("name", ["link", "compile", "build", "install_import_hook"])
 def test_later_steps_raise_not_implemented(name):
     with pytest.raises(NotImplementedError, match=rf"chiasm\.{name}"):
         getattr(chiasm, name)("x")
+
+
+def test_the_import_hook_raises_not_implemented():
+    with pytest.raises(NotImplementedError, match=r"chiasm\.hook"):
+        importlib.import_module("chiasm.hook")
+    with pytest.raises(NotImplementedError, match=r"chiasm\.hook"):
+        exec("from chiasm import hook")
 
 
 def test_unknown_attributes_are_attribute_errors():
