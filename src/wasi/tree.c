@@ -435,8 +435,9 @@ static Errno sync_file(File *f, bool data_only)
 
 /* ---- directories */
 
-static Errno list(File *f, uint64_t cookie, EntryFn *fn, void *env)
+static Errno list(Call *c, File *f, uint64_t cookie, EntryFn *fn, void *env)
 {
+    (void)c;
     const Node *dir = handle_of(f)->node;
     Entry e = {.type = TYPE_DIRECTORY, .ino = dir->ino};
     bool more = true;
