@@ -527,7 +527,7 @@ class Process:
         cls,
         args: tuple[bytes, ...],
         env: tuple[bytes, ...],
-        dirs: tuple[tuple[bytes, bytes, bool], ...],
+        dirs: tuple[tuple[bytes, bytes | None, tuple[tuple[bytes, bytes | None], ...], bool], ...],
         streams: tuple[object, object, object],
         keep: int,
         seed: int | None,
@@ -537,6 +537,7 @@ class Process:
     @property
     def exit_code(self) -> int | None: ...
     def _kept(self, fd: int, /) -> bytes: ...
+    def _entries(self, guest: bytes, /) -> list[tuple[bytes, bytes | None]]: ...
 
 # Errors.
 

@@ -222,7 +222,7 @@ void take_int(Compiler *c, Reg r)
             abort(); /* a popped operand has it: the emitter's mistake */
         if (c->free_ints) {
             Reg to = alloc_int(c);
-            x64_rr(&c->a, X64_MOV64, to, r);
+            move_reg(c, o->type, to, r);
             o->reg = to;
         } else {
             spill(c, o);
