@@ -34,6 +34,8 @@ typedef struct {
     const uint32_t *landings; /* offset in the code, by handler */
     int32_t operands;         /* from rbp down to the slot of operand 0 */
     int32_t frame;            /* from rbp down to rsp */
+    const char *refused;      /* by the access verifier: why; else NULL */
+    uint32_t refused_at;      /* and the instruction's offset in the module */
 } BaselineCode;
 
 /* What compiled code calls, through instance->helpers. */
@@ -46,8 +48,8 @@ enum {
                      the rest */
     HELPER_STRUCT,  /* rdi: instance, esi: type; rax: object or NULL */
     HELPER_ARRAY,   /* the same, edx: length */
-    HELPER_TAIL_ACROSS, /* jumped to: r11: FuncRef, xmm7: bytes of arguments on
-                           the stack, the frame taken down */
+    HELPER_TAIL_ACROSS, /* jumped to: [rsp-8]: FuncRef, [rsp-16]: bytes of
+                           arguments on the stack; the frame taken down */
     HELPER_STEP         /* + Op: interpreter's step */
 };
 
@@ -61,7 +63,8 @@ void baseline_free(Compiler *c);
 /* Gives back what a huge function made it need. */
 void baseline_trim(Compiler *c);
 /* The code stands in c until the next call.  false: out of memory, or a limit
- * of the compiler: the function is too large. */
+ * of the compiler: the function is too large; or the access verifier refused
+ * the code, see target/x64/guard.h. */
 bool baseline_compile(Compiler *c, const Module *m, const Func *f,
                       const BaselineConfig *config, BaselineCode *out);
 

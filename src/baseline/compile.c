@@ -278,6 +278,7 @@ static bool lay_out_frame(Compiler *c)
 bool baseline_compile(Compiler *c, const Module *m, const Func *f,
                       const BaselineConfig *config, BaselineCode *out)
 {
+    *out = (BaselineCode){0};
     begin(c, m, f, config);
     if (!lay_out_frame(c))
         return false;
@@ -285,8 +286,11 @@ bool baseline_compile(Compiler *c, const Module *m, const Func *f,
     choose_homes(c);
     for (uint32_t k = 0; k < c->n_locals; k++)
         c->locals[k].refs = 0;
-    if (!compile_body(c) || !asm_finish(&c->a))
+    if (!compile_body(c) || !asm_finish(&c->a)) {
+        *out =
+            (BaselineCode){.refused = c->a.guard.refused, .refused_at = c->at};
         return false;
+    }
     *out = (BaselineCode){
         .bytes = c->a.start,
         .size = asm_pos(&c->a),

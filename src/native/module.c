@@ -1,4 +1,6 @@
 /* Compiled code of modules, and instances that use it. */
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,13 +35,20 @@ static Instance host_context; /* what compiled code sees of a host function */
 
 static void free_native(void *native);
 
+/* Less than the machine has, for tests: CHIASM_CPU, CPU_* in hexadecimal. */
+static uint32_t processor(void)
+{
+    const char *mask = getenv("CHIASM_CPU");
+    return cpu_detect() & (mask ? (uint32_t)strtoul(mask, NULL, 16) : CPU_ALL);
+}
+
 static bool set_up(void)
 {
     if (!code_memory_available(&reason))
         return false;
     os_mutex_init(&lock);
     compiler = baseline_new();
-    cpu = cpu_detect();
+    cpu = processor();
     host_context.memory0 = &memory_none;
     module_free_native = free_native;
     reason = "out of memory";
@@ -192,6 +201,22 @@ static void publish(NativeModule *n, uint32_t k, NativeCode *code)
                      __ATOMIC_RELEASE);
 }
 
+/* A mistake of the compiler: harmless, as the code is not run; but tests, and
+ * builds with assertions, are to stop at it. */
+static void report_refusal(const Func *f, const BaselineCode *code)
+{
+    const char *wanted = getenv("CHIASM_VERIFY");
+    bool stops = wanted && !strcmp(wanted, "abort");
+    assert((stops = true));
+    if (!stops)
+        return;
+    fprintf(stderr,
+            "chiasm: the access verifier refuses function %u at offset 0x%x: "
+            "%s\n",
+            f->index, code->refused_at, code->refused);
+    abort();
+}
+
 /* What the compiler refuses, a function whose code or frame would be out of
  * all proportion; and what there is no room for. */
 static ErrorCode leave_to_interpreter(NativeModule *n, uint32_t k)
@@ -249,6 +274,8 @@ static ErrorCode compile(NativeModule *n, uint32_t k)
     const Func *f = &n->module->funcs[k];
     BaselineCode code;
     bool done = baseline_compile(compiler, n->module, f, &n->config, &code);
+    if (!done && code.refused)
+        report_refusal(f, &code);
     NativeCode *kept = done ? keep(n, f, &code) : NULL;
     baseline_trim(compiler);
     if (!kept)
@@ -355,7 +382,7 @@ static NativeModule *find_module(Module *m, const BaselineConfig *config)
 static NativeModule *module_of(const Instance *i)
 {
     BaselineConfig config = {
-        .memory0 = i->memory0->form,
+        .memory0 = i->e.store->checks_all ? MEMORY_EXPLICIT : i->memory0->form,
         .cpu = cpu,
         .metered = i->e.store->metered,
         .n_cache = i->e.store->native_cache,
@@ -401,7 +428,8 @@ bool native_attach(Instance *i, Error *err)
     for (uint32_t k = 0; again && k < n->n; k++)
         if (i->own_funcs[k].func)
             i->own_funcs[k].code = n->table[k];
-    native_watch_faults();
+    if (!i->e.store->checks_all)
+        native_watch_faults();
     return true;
 }
 
