@@ -1,38 +1,24 @@
-"""The official suite, one test a file: every assertion holds, none skipped."""
+"""The official suite, one test a file and way to run it: every assertion holds, none skipped.
+
+tool/matrix.py runs it in all ways that there are.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from where import suite_folder
+from where import suite_folder, suite_scripts
 
-FOLDERS = (
-    "",
-    "custom",
-    "legacy",
-    "proposals/threads",
-    "proposals/custom-page-sizes",
-    "proposals/wide-arithmetic",
-)
-
-
-DEEP = ("custom", "legacy")  # with folders of their own
 NO_SUITE = "the official suite is not here: make testdata fetches it"
-
-
-def scripts() -> list[Path]:
-    suite = suite_folder()
-    if suite is None:
-        return []
-    return [
-        p
-        for folder in FOLDERS
-        for p in sorted(
-            (suite / folder).rglob("*.wast") if folder in DEEP else (suite / folder).glob("*.wast")
-        )
-    ]
+WAYS = {
+    "interp": "CHIASM_TIER=interp",
+    "baseline": "CHIASM_TIER=baseline",
+    "checked": "CHIASM_TIER=baseline CHIASM_MEMORY=explicit CHIASM_FUEL=1 CHIASM_REGISTERS=4",
+    "collecting": "CHIASM_TIER=baseline CHIASM_GC_STRESS=1",
+}
 
 
 def name_of(script: Path | None) -> str:
@@ -52,12 +38,18 @@ def test_the_suite_is_whole() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    scripts() or [pytest.param(None, marks=pytest.mark.skip(reason=NO_SUITE))],
+    suite_scripts() or [pytest.param(None, marks=pytest.mark.skip(reason=NO_SUITE))],
     ids=name_of,
 )
-def test_every_assertion_of_the_script_holds(script: Path, command: str) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_every_assertion_of_the_script_holds(script: Path, way: str, command: str) -> None:
+    switches = dict(word.split("=") for word in WAYS[way].split())
     done = subprocess.run(
-        [command, "wast", str(script)], capture_output=True, text=True, timeout=300
+        [command, "wast", str(script)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | switches,
     )
     last = done.stdout.splitlines()[-1] if done.stdout else ""
     assert last.endswith(" 0 failed") and done.returncode == 0, done.stderr[-4000:] + done.stdout

@@ -22,6 +22,31 @@ def suite_folder() -> Path | None:
     return None
 
 
+FOLDERS = (
+    "",
+    "custom",
+    "legacy",
+    "proposals/threads",
+    "proposals/custom-page-sizes",
+    "proposals/wide-arithmetic",
+)
+DEEP = ("custom", "legacy")  # with folders of their own
+
+
+def suite_scripts() -> list[Path]:
+    """The scripts of the official suite that must hold; none if it is not here."""
+    suite = suite_folder()
+    if suite is None:
+        return []
+    return [
+        p
+        for folder in FOLDERS
+        for p in sorted(
+            (suite / folder).rglob("*.wast") if folder in DEEP else (suite / folder).glob("*.wast")
+        )
+    ]
+
+
 def find_command() -> str | None:
     """The chiasm command under test: $CHIASM_COMMAND, or the one on PATH."""
     return os.environ.get("CHIASM_COMMAND") or shutil.which("chiasm")

@@ -1,7 +1,9 @@
 """Builds the command with ASan and UBSan, and runs the suite under them.
 
+The compiler is instrumented, the code that it makes is not.
+
 sanitize.py build
-sanitize.py test [FILE.wast...]
+sanitize.py test [TEST...]    as pytest names them; default: the suite, in all ways of test_suite.py
 """
 
 from __future__ import annotations

@@ -191,8 +191,9 @@ static void begin(Compiler *c, const Module *m, const Func *f,
                        sizeof(Operand));
     c->landings = reserve(c->landings, &c->landings_capacity, f->n_handlers,
                           sizeof(uint32_t));
-    memset(c->landings, 0xff, f->n_handlers * sizeof(uint32_t));
     c->has_handlers = f->n_handlers > 0;
+    if (c->has_handlers)
+        memset(c->landings, 0xff, f->n_handlers * sizeof(uint32_t));
     AbiSize size = abi_size(&f->type->func);
     c->stack_args = size.args;
     c->results_area = (int32_t)size.results;

@@ -145,7 +145,7 @@ static NativeModule *find_module(Module *m, const BaselineConfig *config)
 static void *copy(const void *data, size_t size)
 {
     void *p = malloc(size ? size : 1);
-    if (p)
+    if (p && size)
         memcpy(p, data, size);
     return p;
 }
