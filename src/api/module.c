@@ -1,6 +1,5 @@
 /* Modules at the public border. */
 #include "api/api.h"
-#include "wasm/dwarf.h"
 
 chi_module *chi_module_new(const uint8_t *bytes, size_t len,
                            chi_features features, chi_error *err)

@@ -5,7 +5,6 @@
 #include "api/api.h"
 #include "base/writer.h"
 #include "text/print.h"
-#include "wasm/dwarf.h"
 #include "wasm/dylink.h"
 #include "wasm/encode.h"
 
@@ -219,7 +218,7 @@ static void dump_bytes(const Module *m, Writer *w)
     }
 }
 
-static void function_title(const Module *m, const Func *f, Writer *w)
+void api_show_function(const Module *m, const Func *f, Writer *w)
 {
     char buf[16];
     Name name = names_of_function(m, f->index, buf);
@@ -228,14 +227,7 @@ static void function_title(const Module *m, const Func *f, Writer *w)
     print_func_type(m, &f->type->func, w);
 }
 
-/* A comment where another line of the source begins. */
-typedef struct {
-    Source source;
-    uint32_t line; /* said last */
-    char file[SOURCE_FILE];
-} Place;
-
-static void dump_place(const Module *m, Place *place, uint32_t at, Writer *w)
+void api_show_place(const Module *m, ApiPlace *place, uint32_t at, Writer *w)
 {
     Source *s = &place->source;
     if (at < s->end)
@@ -250,17 +242,17 @@ static void dump_place(const Module *m, Place *place, uint32_t at, Writer *w)
 
 static void dump_function(const Module *m, const Func *f, Printer *p, Writer *w)
 {
-    Place place = {0};
+    ApiPlace place = {0};
     Error err = {0};
     Reader r = {m->bytes, m->bytes + f->code, m->bytes + f->end, &err};
     writer_text(w, "\n");
-    function_title(m, f, w);
+    api_show_function(m, f, w);
     writer_printf(w, "  ; %u bytes\n", f->end - f->start);
     while (r.p < r.end) {
         enum { SHOWN = 8 };
         const uint8_t *at = r.p;
         Writer text = {0};
-        dump_place(m, &place, (uint32_t)(at - m->bytes), w);
+        api_show_place(m, &place, (uint32_t)(at - m->bytes), w);
         /* The printer appends to w; measure what it read first. */
         size_t mark = w->len;
         if (print_instruction(p, &r) == OP_COUNT)
@@ -318,7 +310,7 @@ static void dump_sizes(const Module *m, Writer *w)
     for (uint32_t k = 0; k < n && k < LARGEST; k++) {
         uint32_t size = order[k]->end - order[k]->start;
         writer_printf(w, "%8u %5.1f%%  ", size, 100.0 * size / m->len);
-        function_title(m, order[k], w);
+        api_show_function(m, order[k], w);
         writer_text(w, "\n");
     }
     free(order);
