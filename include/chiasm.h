@@ -294,6 +294,23 @@ CHI_API bool chi_native_available(const char **why);
  * top; nothing happens where the handler is not in use. */
 CHI_API void chi_signals(bool on);
 
+/* Compiles all of a module to machine code and writes it to a file, with the
+ * module in it, for this build on this machine.
+ *
+ *   errors   CHI_UNSUPPORTED, CHI_ARGUMENT (the file cannot be written)
+ */
+CHI_API bool chi_module_compile(chi_module *m, const char *path,
+                                chi_error *err);
+/* The module of such a file, which must be this user's and writable by nobody
+ * else; its code is used where it fits, and made anew where not. */
+CHI_API chi_module *chi_module_open(const char *path, chi_features features,
+                                    chi_error *err);
+/* Compiled code is kept in a folder: CHIASM_CACHE, or chiasm in XDG_CACHE_HOME
+ * or ~/.cache; CHIASM_CACHE=0: nowhere, and this is NULL. */
+CHI_API const char *chi_cache_folder(void);
+CHI_API uint64_t chi_cache_size(void); /* bytes */
+CHI_API void chi_cache_clear(void);
+
 /* Called on the guest's thread, at the next function entry or loop turn after
  * chi_store_interrupt or a tick.  CHI_OK goes on; anything else ends the
  * outermost call with that code, past all guest handlers. */

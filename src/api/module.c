@@ -1,5 +1,9 @@
 /* Modules at the public border. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "api/api.h"
+#include "native/cache.h"
 
 chi_module *chi_module_new(const uint8_t *bytes, size_t len,
                            chi_features features, chi_error *err)
@@ -192,6 +196,40 @@ const char *chi_module_local_name(const chi_module *m, uint32_t func,
 {
     return name_out(names_get_in(module_of(m), NAMES_LOCAL, func, local), len);
 }
+
+bool chi_module_compile(chi_module *m, const char *path, chi_error *err)
+{
+    Error e = {0};
+    if (native_save((Module *)(uintptr_t)module_of(m), path, &e))
+        return true;
+    api_error(err, &e);
+    return false;
+}
+
+chi_module *chi_module_open(const char *path, chi_features features,
+                            chi_error *err)
+{
+    size_t len;
+    Error e = {0};
+    uint8_t *bytes = image_module(path, &len);
+    if (!bytes) {
+        error_set(&e, ERR_ARGUMENT, ERROR_NO_OFFSET,
+                  "%s is no file of compiled code that belongs to this user "
+                  "alone",
+                  path);
+        api_error(err, &e);
+        return NULL;
+    }
+    chi_module *m = chi_module_new(bytes, len, features, err);
+    free(bytes);
+    if (m)
+        ((Module *)(uintptr_t)module_of(m))->image_path = strdup(path);
+    return m;
+}
+
+const char *chi_cache_folder(void) { return cache_folder(); }
+uint64_t chi_cache_size(void) { return cache_size(); }
+void chi_cache_clear(void) { cache_clear(); }
 
 /* ---- places in the source */
 

@@ -23,6 +23,7 @@ void api_init(void)
     engine_hooks.interpret = interp_call;
     engine_hooks.constant = interp_constant;
     engine_hooks.attach = native_attach;
+    engine_hooks.image = native_image;
     engine_hooks.attach_host = native_attach_host;
 }
 

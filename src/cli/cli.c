@@ -202,8 +202,10 @@ chi_module *cli_load(const CliFile *f)
 {
     chi_error err = {0};
     chi_features which = cli_features(f->name);
+    bool compiled = f->len >= 8 && !memcmp(f->data, "\0chiasm", 8);
     chi_module *m =
-        cli_is_binary(f)
+        compiled ? chi_module_open(f->name, which, &err)
+        : cli_is_binary(f)
             ? chi_module_new((const uint8_t *)f->data, f->len, which, &err)
             : chi_module_from_text(f->data, f->len, which, &err);
     if (!m)

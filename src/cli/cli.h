@@ -32,6 +32,7 @@ int command_show(int argc, char **argv);
 int command_print(int argc, char **argv);
 int command_parse(int argc, char **argv);
 int command_objdump(int argc, char **argv);
+int command_compile(int argc, char **argv);
 int command_strip(int argc, char **argv);
 int command_wast(int argc, char **argv);
 

@@ -233,3 +233,25 @@ int command_validate(int argc, char **argv)
     }
     return status;
 }
+
+int command_compile(int argc, char **argv)
+{
+    static const Flag flags[] = {{0}};
+    Options o = {0};
+    int i;
+    CliFile f;
+    if (!read_options(argc, argv, &i, flags, &o))
+        return o.status;
+    if (!o.out)
+        return cli_usage(argv[0], "-o OUT is wanted");
+    chi_module *m = load_one(argc, argv, i, &f, &o);
+    if (!m)
+        return o.status;
+    chi_error err;
+    bool done = chi_module_compile(m, o.out, &err);
+    if (!done)
+        cli_error(&f, &err);
+    chi_module_free(m);
+    cli_free(&f);
+    return done ? EXIT_DONE : EXIT_INPUT;
+}

@@ -20,6 +20,7 @@ typedef struct {
     uint32_t n_positions;
     const uint32_t *landings;
     int32_t operands, frame; /* as BaselineCode has them */
+    bool is_image; /* stands for all functions of an image of `module` */
 } NativeCode;
 
 /* Where to go on after a failure. */
@@ -54,6 +55,12 @@ void *native_array(Instance *i, uint32_t type, uint32_t length);
 bool native_watch_faults(void);
 
 /* ---- module.c */
+/* The code that an address lies in, a stub's too; NULL: none. */
+const NativeCode *native_find(uintptr_t pc);
+const Module *native_module(const NativeModule *n);
+const BaselineConfig *native_config(const NativeModule *n);
+/* Of its function k; NULL: not compiled. */
+const NativeCode *native_code(const NativeModule *n, uint32_t k);
 const void *native_compile_lazily(Instance *i, uintptr_t behind_stub,
                                   ErrorCode *failure);
 

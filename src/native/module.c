@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "native/internal.h"
+#include "native/cache.h"
 #include "runtime/memory.h"
 #include "runtime/store.h"
 
@@ -12,9 +12,13 @@ struct NativeModule {
     const Module *module;
     BaselineConfig config;
     void **table;
-    NativeCode **codes; /* by function; NULL: not compiled */
-    NativeCode lazy;    /* the stubs, eight bytes each */
+    NativeCode **codes;      /* by function; NULL: not compiled */
+    NativeCode lazy;         /* the stubs, eight bytes each */
+    Image image;             /* or nothing; then: */
+    NativeCode whole;        /* for its text */
+    NativeCode *image_codes; /* by function */
     uint32_t n;
+    uint32_t n_instances; /* there have been */
 };
 enum { LAZY_BYTES = 8, LAZY_CALL = 5 };
 
@@ -65,18 +69,28 @@ static bool same_config(const BaselineConfig *a, const BaselineConfig *b)
            && a->metered == b->metered && a->n_cache == b->n_cache;
 }
 
+static bool is_of_image(const NativeModule *n, const NativeCode *code)
+{
+    return n->image_codes && code >= n->image_codes
+           && code < n->image_codes + n->n;
+}
+
+static void free_code(NativeCode *code)
+{
+    code_free(code->start);
+    free((void *)(uintptr_t)code->positions);
+    free((void *)(uintptr_t)code->landings);
+    free(code);
+}
+
 static void free_one(NativeModule *n)
 {
-    for (uint32_t k = 0; n->codes && k < n->n; k++) {
-        NativeCode *code = n->codes[k];
-        if (code) {
-            code_free(code->start);
-            free((void *)(uintptr_t)code->positions);
-            free((void *)(uintptr_t)code->landings);
-            free(code);
-        }
-    }
+    for (uint32_t k = 0; n->codes && k < n->n; k++)
+        if (n->codes[k] && !is_of_image(n, n->codes[k]))
+            free_code(n->codes[k]);
+    image_free(&n->image);
     code_free(n->lazy.start);
+    free(n->image_codes);
     free(n->codes);
     free(n->table);
     free(n);
@@ -119,6 +133,7 @@ static NativeModule *make_module(const Module *m, const BaselineConfig *config)
         return NULL;
     n->module = m;
     n->config = *config;
+    n->image.fd = -1;
     n->n = m->n_funcs - m->n_imported_funcs;
     n->table = calloc(n->n + 1, sizeof *n->table);
     n->codes = calloc(n->n + 1, sizeof(NativeCode *));
@@ -128,18 +143,32 @@ static NativeModule *make_module(const Module *m, const BaselineConfig *config)
     return NULL;
 }
 
-static NativeModule *find_module(Module *m, const BaselineConfig *config)
+const Module *native_module(const NativeModule *n) { return n->module; }
+const BaselineConfig *native_config(const NativeModule *n)
 {
-    os_mutex_lock(&lock);
-    NativeModule *n = m->native;
-    while (n && !same_config(&n->config, config))
-        n = n->next;
-    if (!n && (n = make_module(m, config))) {
-        n->next = m->native;
-        m->native = n;
+    return &n->config;
+}
+const NativeCode *native_code(const NativeModule *n, uint32_t k)
+{
+    return n->codes[k];
+}
+
+const NativeCode *native_find(uintptr_t pc)
+{
+    const NativeCode *code = code_find(pc);
+    if (!code || !code->is_image)
+        return code;
+    const NativeModule *n = code->module;
+    uint32_t low = 0, high = n->n; /* the last that starts at or before pc */
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if ((uintptr_t)n->image_codes[middle].start <= pc)
+            low = middle;
+        else
+            high = middle;
     }
-    os_mutex_unlock(&lock);
-    return n;
+    code = &n->image_codes[low];
+    return pc - (uintptr_t)code->start < code->size ? code : NULL;
 }
 
 static void *copy(const void *data, size_t size)
@@ -209,7 +238,7 @@ static ErrorCode compile(NativeModule *n, uint32_t k)
 const void *native_compile_lazily(Instance *i, uintptr_t behind_stub,
                                   ErrorCode *failure)
 {
-    const NativeCode *lazy = code_find(behind_stub - 1);
+    const NativeCode *lazy = native_find(behind_stub - 1);
     NativeModule *n = lazy->module;
     uint32_t k =
         (uint32_t)((behind_stub - (uintptr_t)lazy->start) / LAZY_BYTES);
@@ -226,6 +255,79 @@ const void *native_compile_lazily(Instance *i, uintptr_t behind_stub,
     return code;
 }
 
+/* ---- images */
+
+static bool compile_all(NativeModule *n)
+{
+    ErrorCode code = ERR_OK;
+    for (uint32_t k = 0; k < n->n && code == ERR_OK; k++)
+        if (!n->codes[k])
+            code = compile(n, k);
+    return code == ERR_OK;
+}
+
+/* What the image left to the interpreter stays lazy; in order of addresses all
+ * the same. */
+static bool adopt(NativeModule *n)
+{
+    const uint8_t *last = n->image.text;
+    n->image_codes = calloc(n->n, sizeof *n->image_codes);
+    if (!n->image_codes)
+        return false;
+    for (uint32_t k = 0; k < n->n; k++) {
+        const ImageFunc *f = &n->image.funcs[k];
+        NativeCode *code = &n->image_codes[k];
+        *code = (NativeCode){
+            .start = f->size ? n->image.text + f->text_at : last,
+            .size = f->size,
+            .func = &n->module->funcs[k],
+            .module = n,
+            .positions = n->image.positions + f->positions_at,
+            .n_positions = f->n_positions,
+            .landings = n->image.landings + f->landings_at,
+            .operands = f->operands,
+            .frame = f->frame,
+        };
+        last = code->start;
+        if (f->size)
+            publish(n, k, code);
+    }
+    return true;
+}
+
+static void use_image(NativeModule *n, Module *m)
+{
+    if (n->n == 0)
+        return;
+    n->whole.is_image = true;
+    n->whole.module = n;
+    bool loaded =
+        m->image_path
+        && image_load(m->image_path, m, &n->config, &n->whole, &n->image);
+    if (!loaded && !cache_takes(m))
+        return;
+    loaded = loaded || cache_load(m, &n->config, &n->whole, &n->image);
+    if (loaded && !adopt(n))
+        image_free(&n->image);
+    else if (!loaded && compile_all(n))
+        cache_store(n);
+}
+
+static NativeModule *find_module(Module *m, const BaselineConfig *config)
+{
+    os_mutex_lock(&lock);
+    NativeModule *n = m->native;
+    while (n && !same_config(&n->config, config))
+        n = n->next;
+    if (!n && (n = make_module(m, config))) {
+        use_image(n, m);
+        n->next = m->native;
+        m->native = n;
+    }
+    os_mutex_unlock(&lock);
+    return n;
+}
+
 /* ---- instances */
 
 static NativeModule *module_of(const Instance *i)
@@ -239,6 +341,32 @@ static NativeModule *module_of(const Instance *i)
     return find_module(i->module, &config);
 }
 
+/* From the second instance on, if no file has it. */
+static void make_data(NativeModule *n)
+{
+    uint64_t size;
+    uint8_t *data = image_data(n->module, &size);
+    int fd = data ? os_file_make(data, size) : -1;
+    free(data);
+    if (fd < 0)
+        return;
+    n->image.fd = fd;
+    n->image.data_at = 0;
+    n->image.data_size = size;
+}
+
+bool native_image(Instance *i)
+{
+    NativeModule *n = module_of(i);
+    os_mutex_lock(&lock);
+    if (n->n_instances++ == 1 && n->image.fd < 0)
+        make_data(n);
+    os_mutex_unlock(&lock);
+    return n->image.data_size
+           && memory_map_file(i->memory0, n->image.fd, n->image.data_at,
+                              n->image.data_size);
+}
+
 bool native_attach(Instance *i, Error *err)
 {
     NativeModule *n = module_of(i);
@@ -246,8 +374,9 @@ bool native_attach(Instance *i, Error *err)
         return error_set(err, ERR_MEMORY, ERROR_NO_OFFSET,
                          "no memory for machine code");
     i->helpers = native_helpers;
+    bool again = i->code_table != NULL;
     i->code_table = n->table;
-    for (uint32_t k = 0; k < n->n; k++)
+    for (uint32_t k = 0; again && k < n->n; k++)
         if (i->own_funcs[k].func)
             i->own_funcs[k].code = n->table[k];
     native_watch_faults();
@@ -262,15 +391,24 @@ void native_attach_host(FuncRef *f)
     f->context = &host_context;
 }
 
-bool native_compile_all(Instance *i, Error *err)
+bool native_save(Module *m, const char *path, Error *err)
 {
-    NativeModule *n = module_of(i);
-    ErrorCode code = n ? ERR_OK : ERR_MEMORY;
+    const char *why;
+    if (!native_available(&why))
+        return error_set(err, ERR_UNSUPPORTED, ERROR_NO_OFFSET,
+                         "no machine code can be made here: %s", why);
+    bool guarded =
+        m->n_memories == 0
+        || (!m->memories[0].limits.is64 && m->memories[0].page_log2 == 16);
+    BaselineConfig config = {
+        .memory0 = guarded && m->n_memories ? MEMORY_WIDE : MEMORY_EXPLICIT,
+        .cpu = cpu,
+    };
+    NativeModule *n = find_module(m, &config);
     os_mutex_lock(&lock);
-    for (uint32_t k = 0; n && k < n->n && code == ERR_OK; k++)
-        if (!n->codes[k])
-            code = compile(n, k);
+    bool done = n && compile_all(n) && image_write(n, path);
     os_mutex_unlock(&lock);
-    return code == ERR_OK
-           || error_set(err, code, ERROR_NO_OFFSET, "%s", error_text(code));
+    return done
+           || error_set(err, ERR_ARGUMENT, ERROR_NO_OFFSET,
+                        "%s cannot be written", path);
 }

@@ -23,11 +23,13 @@ Instance *native_caller(const Activation *a);
 ErrorCode native_call(FuncRef *f, uint64_t *slots);
 bool native_attach(Instance *i, Error *err);
 void native_attach_host(FuncRef *f);
+bool native_image(Instance *i);
 
 /* Takes the fault handler away, puts it back; if it is in use at all. */
 void native_signals(bool on);
 
-/* Compiles every function of the instance's module now. */
-bool native_compile_all(Instance *i, Error *err);
+/* Compiles every function of m, for the configuration that is usual, and
+ * writes the image to a file. */
+bool native_save(Module *m, const char *path, Error *err);
 
 #endif

@@ -104,7 +104,7 @@ static uint32_t position_at(const NativeCode *code, uintptr_t pc)
 static void settle(Walk *w, uintptr_t end)
 {
     while ((uintptr_t)w->fp != end) {
-        w->code = code_find(w->pc - 1);
+        w->code = native_find(w->pc - 1);
         if (!w->code)
             break;
         if (w->code->func) {
@@ -263,7 +263,7 @@ ErrorCode native_check(Instance *i, uintptr_t *stub_frame)
         if (code != ERR_OK)
             return code;
     }
-    const NativeCode *code = code_find(stub_frame[1] - 1);
+    const NativeCode *code = native_find(stub_frame[1] - 1);
     uintptr_t fp = stub_frame[0], need = code ? (uintptr_t)code->frame : 0;
     return fp < limit || fp - limit < need ? ERR_STACK : ERR_OK;
 }
@@ -291,7 +291,7 @@ static bool on_fault(OsFault *f)
 {
     if (!code_contains(f->pc))
         return false;
-    const NativeCode *code = code_find(f->pc);
+    const NativeCode *code = native_find(f->pc);
     if (!code || !code->func || !is_access(code, f->pc)
         || !reservation_contains(f->address))
         return false;

@@ -64,6 +64,39 @@ bool os_faults_reassert(void);
 /* Takes the handler away, if it is on top; watch again to put it back. */
 void os_faults_ignore(void);
 
+/* ---- files.  Those read here may hold code: they, and the folders they are
+ * in, belong to this user, and nobody else may write to them. ---- */
+/* Makes the folder, and those above it; true: it is there and private. */
+bool os_folder_make(const char *path);
+/* A descriptor, or -1: there is none, or it is not private. */
+int os_file_open(const char *path, uint64_t *size);
+void os_file_close(int fd);
+bool os_file_read(int fd, uint64_t at, void *to, size_t n);
+/* Read-only views, at multiples of the page size; NULL: refused. */
+const void *os_file_map(int fd, uint64_t at, size_t size);
+void os_file_unmap(const void *p, size_t size);
+/* Copy-on-write over pages of a reservation: what is written stays here. */
+bool os_pages_map_file(void *p, size_t size, int fd, uint64_t at);
+/* A file without a name that holds those bytes; -1: refused. */
+int os_file_make(const void *bytes, size_t size);
+bool os_code_map_file(void *exec, size_t size, int fd, uint64_t at);
+typedef struct {
+    const void *bytes;
+    size_t size;
+} OsPart;
+/* The parts one after the other, all or nothing. */
+bool os_file_write(const char *path, const OsPart *parts, unsigned n);
+void os_file_remove(const char *path);
+void os_file_touch(const char *path); /* its time is now */
+typedef void OsFileFn(void *env, const char *path, uint64_t size, int64_t time);
+bool os_folder_each(const char *path, OsFileFn *f, void *env);
+/* What the linker called this build; false: nothing. */
+typedef struct {
+    uint8_t bytes[32];
+    uint32_t size;
+} OsBuildId;
+bool os_build_id(OsBuildId *out);
+
 /* ---- locks and waiting ---- */
 typedef struct {
     _Alignas(16) unsigned char bytes[64];

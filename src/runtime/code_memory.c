@@ -403,6 +403,38 @@ bool code_alloc(uint32_t size, const void *what, CodeSpan *span)
     return done;
 }
 
+static Chunk *map_file(int fd, uint64_t at, uint32_t size, const void *what)
+{
+    Chunk *c = take_record(true);
+    if (!c)
+        return NULL;
+    c->size = (uint32_t)round_up(size, GRANULE);
+    c->used = c->live = 0;
+    c->write = NULL;
+    if (!take_granules(c->size, &c->at)) {
+        give_record(c);
+        return NULL;
+    }
+    if (!os_code_map_file(address_of(c->at), size, fd, at)) {
+        give_granules(c->at, c->size);
+        give_record(c);
+        return NULL;
+    }
+    set_owner(c, c);
+    add_span(c, size, what);
+    return c;
+}
+
+const uint8_t *code_map(int fd, uint64_t at, uint32_t size, const void *what)
+{
+    if (find_mode() == REFUSED || size > MAX_GRANULES / 2 * GRANULE)
+        return NULL;
+    os_mutex_lock(&lock);
+    Chunk *c = map_file(fd, at, size, what);
+    os_mutex_unlock(&lock);
+    return c ? address_of(c->at) : NULL;
+}
+
 bool code_seal(CodeSpan span)
 {
     char why[OS_WHY];

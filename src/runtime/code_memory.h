@@ -35,6 +35,9 @@ bool code_alloc(uint32_t size, const void *what, CodeSpan *span);
 /* After the last write, before the address is published (with release).
  * false: the system refuses; free the span. */
 bool code_seal(CodeSpan span);
+/* Code of a file, at a multiple of the page size in it, mapped read-execute as
+ * a span of its own; NULL: refused. */
+const uint8_t *code_map(int fd, uint64_t at, uint32_t size, const void *what);
 /* No thread may run it, or return to it, any more.  Accepts NULL. */
 void code_free(const uint8_t *exec);
 

@@ -344,6 +344,11 @@ static bool run_elems(Instance *i, Error *err)
 static bool run_datas(Instance *i, Error *err)
 {
     const Module *m = i->module;
+    if (i->code_table && engine_hooks.image(i)) {
+        for (uint32_t k = 0; k < m->n_datas; k++)
+            i->data_dropped[k] = m->datas[k].mode == SEGMENT_ACTIVE;
+        return true;
+    }
     for (uint32_t k = 0; k < m->n_datas; k++) {
         const DataSegment *segment = &m->datas[k];
         if (segment->mode != SEGMENT_ACTIVE)

@@ -60,6 +60,9 @@ typedef struct {
     ErrorCode (*constant)(Instance *i, const ConstExpr *e, uint64_t *slots);
     /* Prepares an instance, whose memories are there, for compiled code. */
     bool (*attach)(Instance *i, Error *err);
+    /* Puts the active data of memory 0 in place, all at once.  false: it is to
+     * be copied. */
+    bool (*image)(Instance *i);
     /* The code by which compiled code calls a host function; may be NULL. */
     void (*attach_host)(FuncRef *f);
 } EngineHooks;

@@ -176,8 +176,20 @@ static MemoryData *new_data(const MemoryType *t)
     return d;
 }
 
+bool memory_map_file(MemoryData *d, int fd, uint64_t at, uint64_t size)
+{
+    if (size > d->committed
+        || !os_pages_map_file(d->base, (size_t)size, fd, at))
+        return false;
+    d->imaged = size;
+    return true;
+}
+
 static void release(MemoryData *d)
 {
+    /* A slot that cannot be cleared keeps what it has: it is unmapped. */
+    if (d->imaged && os_pages_decommit(d->base, (size_t)d->committed))
+        d->committed = 0;
     if (d->reservation)
         reservation_remove(d->reservation);
     if (d->reserved == SLOT_BYTES)

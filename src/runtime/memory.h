@@ -33,6 +33,9 @@ Memory *memory_share(Store *s, MemoryData *data, const MemoryType *type);
 void memory_data_unref(MemoryData *d);
 /* Old size in pages, or UINT64_MAX if refused. */
 uint64_t memory_grow(Memory *m, uint64_t pages);
+/* Makes the first bytes those of a file, copied when written; they are zero
+ * so far.  size: a multiple of the system's page, within the memory. */
+bool memory_map_file(MemoryData *d, int fd, uint64_t at, uint64_t size);
 extern MemoryData memory_none; /* of size 0 */
 
 /* Bulk operations: check bounds, then work in chunks between which a pending

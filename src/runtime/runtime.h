@@ -49,6 +49,7 @@ typedef struct MemoryData {
     uint8_t *base;
     _Atomic uint64_t size; /* bytes; relaxed reads, release on growth */
     uint64_t reserved;     /* bytes of address space at base */
+    uint64_t imaged;       /* bytes at base that are mapped from a file */
     uint64_t committed;    /* bytes of it that are memory */
     _Atomic uint64_t pages;
     uint64_t max_pages; /* what may ever be: the type's limit or its form's */

@@ -111,8 +111,8 @@ static bool take_kind(Parser *p, ExternKind *kind)
             *kind = (ExternKind)i;
             return true;
         }
-    return parser_unexpected(
-        p, "`(func`, `(table`, `(memory`, `(global` or `(tag`");
+    parser_unexpected(p, "`(func`, `(table`, `(memory`, `(global` or `(tag`");
+    return false;
 }
 
 static void field_import(Parser *p, const char *at)

@@ -158,6 +158,7 @@ Frame *check_read_label(Validator *v)
 static bool read_sig(Validator *v, BlockType *type)
 {
     int64_t index = reader_s33(&v->r);
+    *type = BLOCK_SIG | (uint32_t)index << 8;
     if (!reader_ok(&v->r))
         return false;
     if (index < 0)
@@ -167,7 +168,6 @@ static bool read_sig(Validator *v, BlockType *type)
     if (v->m->types[index]->kind != COMP_FUNC)
         return check_fail(v, "type mismatch: type %u is not a function type",
                           (unsigned)index);
-    *type = BLOCK_SIG | (uint32_t)index << 8;
     return decode_has(v->m, FEATURE_MULTI_VALUE)
            || check_malformed(v, "malformed block type: a type index needs the "
                                  "feature multi-value");

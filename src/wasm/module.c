@@ -8,10 +8,6 @@
 #include "wasm/names.h"
 #include "wasm/validate.h"
 
-/* Bytes behind the module's own, so that a validator may read a little too
- * far before it notices. */
-enum { PADDING = 32 };
-
 static Module *make(const uint8_t *bytes, size_t len, Features features,
                     Error *err)
 {
@@ -21,7 +17,7 @@ static Module *make(const uint8_t *bytes, size_t len, Features features,
         return NULL;
     }
     Module *m = calloc(1, sizeof *m);
-    uint8_t *copy = malloc(len + PADDING);
+    uint8_t *copy = malloc(len + MODULE_PADDING);
     if (!m || !copy) {
         free(m);
         free(copy);
@@ -30,7 +26,7 @@ static Module *make(const uint8_t *bytes, size_t len, Features features,
     }
     if (len)
         memcpy(copy, bytes, len);
-    memset(copy + len, 0, PADDING);
+    memset(copy + len, 0, MODULE_PADDING);
     m->refs = 1;
     m->bytes = copy;
     m->len = (uint32_t)len;
@@ -79,6 +75,7 @@ void module_free(Module *m)
     dwarf_free(atomic_load(&m->dwarf));
     free(atomic_load(&m->types_by_id));
     arena_free(&m->arena);
+    free(m->image_path);
     free(m->bytes);
     free(m);
 }

@@ -201,10 +201,14 @@ typedef struct {
 typedef struct Names Names; /* names.h */
 typedef struct Dwarf Dwarf; /* dwarf.h */
 
+/* Bytes that may be read behind a module's own, so that who walks code need
+ * not look for its end within an instruction. */
+enum { MODULE_PADDING = 32 };
+
 typedef struct Module {
     _Atomic uint32_t refs;
     Arena arena;
-    uint8_t *bytes;
+    uint8_t *bytes; /* a copy; MODULE_PADDING zeros follow */
     uint32_t len;
     Features features;
 
@@ -253,6 +257,7 @@ typedef struct Module {
     _Atomic(uint64_t *)
         types_by_id;        /* id << 32 | index, at the first look-up */
     _Atomic(Names *) names; /* made at the first look-up: names.h */
+    char *image_path;       /* of a file with compiled code, or NULL */
     _Atomic(Dwarf *) dwarf; /* the same: dwarf.h */
     void *native;           /* compiled code, freed by module_free_native */
 } Module;

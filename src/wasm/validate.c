@@ -6,8 +6,9 @@
  * instruction, because the jump on the kind is what costs: the fewer targets,
  * the better it is predicted.
  *
- * Immediates may be read a few bytes too far (the module's bytes are padded);
- * the loop notices behind the instruction.
+ * Of an instruction that the end cuts off, bytes behind the end are read: up to
+ * READ_TOO_FAR, which the padding of the module's bytes covers.  They change
+ * nothing that counts, since the loop then finds that its end is missing.
  */
 #include "wasm/validate.h"
 
@@ -277,6 +278,12 @@ static inline const uint8_t *skip_leb4(const uint8_t *p)
 
 #define SAVE()                                                                 \
     (v->r.p = p, v->sp = sp, v->at = (uint32_t)(at - start), v->op = (Op)r->op)
+
+/* Behind an opcode that is the last byte: an alignment and a LEB128 of four
+ * bytes. */
+enum { READ_TOO_FAR = 5 };
+_Static_assert((int)READ_TOO_FAR <= (int)MODULE_PADDING,
+               "what is read is there");
 
 /* A third of all instructions: tested for before the jump. */
 enum { CODE_LOCAL_GET = 0x20 };
