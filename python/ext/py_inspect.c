@@ -460,8 +460,9 @@ PyMethodDef py_inspect_methods[] = {
                "A faster module of the same meaning (not built yet).")},
     {"disassemble", PY_METHOD(py_machine_disassemble),
      METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("disassemble($self, /, func, tier='optimize')\n--\n\n"
-               "The machine code of a function, with WAT lines between, as a str.")},
+     PyDoc_STR(
+         "disassemble($self, /, func, tier='optimize')\n--\n\n"
+         "The machine code of a function, with WAT lines between, as a str.")},
     {"_repr_html_", repr_html, METH_NOARGS, NULL},
     {"__reduce__", reduce, METH_NOARGS, NULL},
     {"__copy__", copy, METH_NOARGS, NULL},
