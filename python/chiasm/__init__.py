@@ -77,12 +77,11 @@ __all__ = [
 ]
 
 # Where conveniences are.
-_MODULES = {"ReadOnly": "_wasi", "WASI": "_wasi", "run": "_run"}
+_MODULES = {"ReadOnly": "_wasi", "WASI": "_wasi", "run": "_run", "cache": "_cache"}
 
 _LATER = frozenset(
     (
         "build",
-        "cache",
         "compile",
         "install_import_hook",
         "link",

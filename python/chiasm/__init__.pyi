@@ -2,6 +2,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
+from ._cache import cache as cache
 from ._core import Array as Array
 from ._core import Cancelled as Cancelled
 from ._core import CompileError as CompileError
@@ -89,7 +90,6 @@ ops: MappingProxyType[str, Op]
 
 # Not built yet: calling one raises NotImplementedError.
 build: Callable[..., Any]
-cache: Callable[..., Any]
 compile: Callable[..., Any]
 install_import_hook: Callable[..., Any]
 link: Callable[..., Any]

@@ -120,6 +120,31 @@ static PyObject *signals(PyObject *module, PyObject *on)
     Py_RETURN_NONE;
 }
 
+static PyObject *cache_folder(PyObject *module, PyObject *none)
+{
+    const char *path = chi_cache_folder();
+    (void)module;
+    (void)none;
+    if (path)
+        return PyUnicode_DecodeFSDefault(path);
+    Py_RETURN_NONE;
+}
+
+static PyObject *cache_size(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    return PyLong_FromUnsignedLongLong(chi_cache_size());
+}
+
+static PyObject *cache_clear(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    chi_cache_clear();
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"__getattr__", get_class, METH_O, NULL},
     {"instantiate", PY_METHOD(instantiate), METH_VARARGS | METH_KEYWORDS,
@@ -128,6 +153,9 @@ static PyMethodDef functions[] = {
     {"_ops", ops, METH_NOARGS, NULL},
     {"_restore_module", restore_module, METH_VARARGS, NULL},
     {"_signals", signals, METH_O, NULL},
+    {"_cache_folder", cache_folder, METH_NOARGS, NULL},
+    {"_cache_size", cache_size, METH_NOARGS, NULL},
+    {"_cache_clear", cache_clear, METH_NOARGS, NULL},
     {0}};
 
 /* ---- set-up */

@@ -245,6 +245,21 @@ static inline void *grow(void *p, uint32_t *capacity, uint32_t n, size_t size)
     return LIKELY(n < *capacity) ? p : grow_array(p, capacity, size);
 }
 
+/* ---- simple.c: memory accesses */
+typedef struct {
+    uint64_t offset;
+    uint32_t memory;
+    const MemoryType *type;
+} MemArg;
+MemArg read_memarg(Compiler *c);
+/* Where `width` bytes at the popped address are, checked unless guards are
+ * there; it may use r11 and *temp, a register to free (or NO_REG).  The
+ * instruction that accesses them follows note_position(c, POSITION_ACCESS). */
+Mem access_at(Compiler *c, const MemArg *m, Operand *address, uint32_t width,
+              Reg *temp);
+Mem access_place(Compiler *c, Operand *address, uint32_t width, Reg *temp);
+void load_memory_data(Compiler *c, uint32_t index, Reg to);
+
 /* ---- emitters, by instruction */
 typedef struct Rule Rule;
 typedef void Emit(Compiler *c, const Rule *rule);
@@ -280,6 +295,22 @@ Emit emit_struct_get, emit_struct_set, emit_struct_new, emit_array_get,
     emit_array_set, emit_array_len, emit_array_new_default,
     emit_ref_as_non_null, emit_ref_i31, emit_i31_get, emit_ref_cast,
     emit_ref_test;
+Emit emit_vec_bin, emit_vec_un, emit_vec_un_i, emit_vec_shift, emit_vec_shift8,
+    emit_vec_sar8, emit_vec_sar64, emit_any_true, emit_all_true, emit_bitmask,
+    emit_splat, emit_extract_lane, emit_replace_lane, emit_shuffle,
+    emit_load_extend, emit_load_splat, emit_load_lane, emit_store_lane;
+Emit emit_v_extended, emit_v_complement, emit_v_neg, emit_v_abs64,
+    emit_v_popcnt, emit_v_extadd8, emit_v_extadd16, emit_v_gt_u, emit_v_le_u,
+    emit_v_le_u32, emit_v_mul64, emit_v_q15mulr, emit_v_swizzle, emit_v_extmul8,
+    emit_v_extmul16, emit_v_extmul32, emit_v_dot8, emit_v_dot8_add,
+    emit_v_bitselect, emit_v_float_abs, emit_v_float_neg, emit_v_float_min_max,
+    emit_v_float_madd, emit_v_trunc_s_f32, emit_v_trunc_u_f32,
+    emit_v_trunc_s_f64, emit_v_trunc_u_f64, emit_v_convert_u_f32,
+    emit_v_convert_u_f64;
+Emit emit_atomic_load, emit_atomic_store, emit_atomic_exchange,
+    emit_atomic_logic, emit_atomic_cmpxchg, emit_atomic_fence;
+Emit emit_trunc_sat, emit_trunc_u64, emit_count_bits, emit_wide_add,
+    emit_wide_mul, emit_memory_size;
 Emit emit_step;
 
 #endif

@@ -318,7 +318,7 @@ void emit_bits(Compiler *c, const Rule *rule)
     if (c->config->cpu & rule->y)
         unary(c, rule);
     else
-        emit_step(c, rule);
+        emit_count_bits(c, rule);
 }
 
 void emit_extend(Compiler *c, const Rule *rule) { unary(c, rule); }

@@ -157,13 +157,7 @@ void emit_select(Compiler *c, const Rule *rule)
 /* ---- memory.  In the guarded forms the address, 32 bits zero-extended, is
  * the index, and what is outside faults; otherwise it is compared. */
 
-typedef struct {
-    uint64_t offset;
-    uint32_t memory;
-    const MemoryType *type;
-} MemArg;
-
-static MemArg read_memarg(Compiler *c)
+MemArg read_memarg(Compiler *c)
 {
     MemArg m = {0};
     if (reader_u32(&c->r) & 0x40)
@@ -211,19 +205,24 @@ static void add_to_scratch(Compiler *c, Reg r, uint64_t n, bool is64)
         trap_if(c, CC_B, ERR_MEMORY_BOUNDS);
 }
 
+void load_memory_data(Compiler *c, uint32_t index, Reg to)
+{
+    if (index == 0) {
+        x64_rm(&c->a, X64_MOV64, to, FIELD(CONTEXT, Instance, memory0));
+        return;
+    }
+    uint64_t at = c->layout.memories + 8 * (uint64_t)index;
+    x64_rm(&c->a, X64_MOV64, to, mem(CONTEXT, (int32_t)at));
+    x64_rm(&c->a, X64_MOV64, to, FIELD(to, Memory, data));
+}
+
 /* The memory's record, then its base, is in *temp. */
 static Mem checked(Compiler *c, Operand *address, const MemArg *m,
                    uint32_t width, Reg *temp)
 {
     Reg r = use(c, address), t = *temp = alloc_int(c);
     bool is64 = m->type->limits.is64;
-    if (m->memory == 0) {
-        x64_rm(&c->a, X64_MOV64, t, FIELD(CONTEXT, Instance, memory0));
-    } else {
-        uint64_t at = c->layout.memories + 8 * (uint64_t)m->memory;
-        x64_rm(&c->a, X64_MOV64, t, mem(CONTEXT, (int32_t)at));
-        x64_rm(&c->a, X64_MOV64, t, FIELD(t, Memory, data));
-    }
+    load_memory_data(c, m->memory, t);
     uint64_t end = m->offset + width;
     if (end < m->offset) {
         trap_now(c, ERR_MEMORY_BOUNDS);
@@ -239,14 +238,19 @@ static Mem checked(Compiler *c, Operand *address, const MemArg *m,
     return mem_index(t, SCRATCH, 0, 0);
 }
 
-static Mem access_place(Compiler *c, Operand *address, uint32_t width,
-                        Reg *temp)
+Mem access_at(Compiler *c, const MemArg *m, Operand *address, uint32_t width,
+              Reg *temp)
+{
+    *temp = NO_REG;
+    if (is_guarded(c, m))
+        return guarded(c, address, m->offset);
+    return checked(c, address, m, width, temp);
+}
+
+Mem access_place(Compiler *c, Operand *address, uint32_t width, Reg *temp)
 {
     MemArg m = read_memarg(c);
-    *temp = NO_REG;
-    if (is_guarded(c, &m))
-        return guarded(c, address, m.offset);
-    return checked(c, address, &m, width, temp);
+    return access_at(c, &m, address, width, temp);
 }
 
 /* x: the instruction; y: bytes. */

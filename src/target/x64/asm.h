@@ -81,6 +81,7 @@ void x64_land(Assembler *a, uint32_t jump);
  * destination but in rows that store (_ST, _MR, PEXTR*).  A row of three
  * operands (ADDSD ...) takes reg as its first source too.  The functions that
  * a row may be used with follow from its FORM. ---- */
+bool x64_has(const Assembler *a, X64Op op); /* `cpu` does */
 void x64_rr(Assembler *a, X64Op op, Reg reg, Reg rm);
 void x64_rm(Assembler *a, X64Op op, Reg reg, Mem m);
 /* Arithmetic (8 bits where they suffice), mov, test, shifts, bt, imul.  Into

@@ -198,6 +198,11 @@ static inline size_t put_rvm(Assembler *a, uint8_t *p, const X64Row *row,
     return put_mem(a, p, n, reg, m, tail);
 }
 
+bool x64_has(const Assembler *a, X64Op op)
+{
+    return (x64_rows[op].cpu & ~a->cpu) == 0;
+}
+
 /* ---- two operands ---- */
 
 /* Without VEX, 16 bytes at any address go through the scratch register;
