@@ -264,9 +264,10 @@ typedef struct {
 } chi_limits;
 CHI_API chi_limits chi_limits_default(void);
 
-/* How a store runs its code.  What is left 0 is as the environment says, in
- * CHIASM_TIER (auto, interp, baseline), CHIASM_SIGNALS (0, 1), CHIASM_MEMORY
- * (auto, wide, dense, explicit); else the best that the process allows. */
+/* How a store runs its code.  What is left 0 is as the environment says, when
+ * the first store is made, in CHIASM_TIER (auto, interp, baseline),
+ * CHIASM_SIGNALS (0, 1), CHIASM_MEMORY (auto, wide, dense, explicit); else the
+ * best that the process allows. */
 typedef enum { CHI_TIER_AUTO, CHI_TIER_INTERP, CHI_TIER_BASELINE } chi_tier;
 typedef enum {
     CHI_FORM_AUTO,
@@ -274,20 +275,26 @@ typedef enum {
     CHI_FORM_DENSE,   /* 8 GiB */
     CHI_FORM_EXPLICIT /* no more than there is, every access is checked */
 } chi_form;
+typedef enum { CHI_UNSAID, CHI_YES, CHI_NO } chi_choice;
 typedef struct {
-    chi_tier tier;
+    chi_tier tier; /* CHI_TIER_AUTO: the interpreter if there is no other */
     chi_form form;
-    bool no_signals;   /* machine code checks every access, and never faults */
-    uint8_t registers; /* for tests: 4, registers for operands; 0: all */
+    chi_choice signals; /* CHI_NO: machine code checks all, and never faults */
+    uint8_t registers;  /* for tests: 4, registers for operands; 0: all */
 } chi_config;
 /* Only before anything is in the store.  Fails with CHI_UNSUPPORTED if a tier
  * is asked for that this process may not have. */
 CHI_API bool chi_store_configure(chi_store *s, const chi_config *c,
                                  chi_error *err);
-CHI_API chi_tier chi_store_tier(const chi_store *s); /* never CHI_TIER_AUTO */
+/* What came of it: never CHI_TIER_AUTO, nor CHI_UNSAID. */
+CHI_API chi_tier chi_store_tier(const chi_store *s);
+CHI_API chi_choice chi_store_signals(const chi_store *s);
 /* May this process run machine code?  Else *why, which may be NULL, says what
  * the system refuses. */
 CHI_API bool chi_native_available(const char **why);
+/* Is the interpreter what runs where nobody has chosen, for want of better?
+ * Then *why, as above. */
+CHI_API bool chi_native_missed(const char **why);
 /* Machine code leaves bounds of memories to a handler of SIGSEGV and SIGBUS,
  * which passes on what is not its own.  Who sets handlers of these signals
  * after that calls this, false before and true behind, so that it stays on
@@ -331,9 +338,11 @@ CHI_API void *chi_store_host(const chi_store *s); /* that env */
  * about every `ns` nanoseconds; 0: never. */
 CHI_API void chi_store_set_tick(chi_store *s, uint64_t ns);
 
-/* Moves all of b into a; b then stands for a.  Fails with CHI_BUSY if either
- * runs, with CHI_LINK if both have instances and they are of different tiers.
- * a's limits and host callbacks hold from then on. */
+/* Moves all of b into a; b then stands for a.  a's limits and host callbacks
+ * hold from then on.  Instances keep the tier that they run by: if a has none,
+ * and its tier was not asked for by chi_store_configure, a takes b's.  Fails
+ * with CHI_BUSY if either runs, with CHI_LINK if both have a tier to keep, or a
+ * use of signals, and these differ. */
 CHI_API bool chi_store_merge(chi_store *a, chi_store *b, chi_error *err);
 /* The store that s stands for: itself unless merged. */
 CHI_API chi_store *chi_store_target(chi_store *s);
@@ -364,6 +373,8 @@ CHI_API void chi_store_collect(chi_store *s);
  */
 typedef void chi_owner_fn(void *env, void *host, const void *owner);
 CHI_API bool chi_store_owners(chi_store *s, chi_owner_fn *tell, void *env);
+/* As they are now: with the fuel that is left. */
+CHI_API chi_limits chi_store_limits(const chi_store *s);
 CHI_API uint64_t chi_store_fuel(const chi_store *s);
 CHI_API void chi_store_set_fuel(chi_store *s, uint64_t fuel);
 

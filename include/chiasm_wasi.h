@@ -48,11 +48,23 @@ typedef struct {
     chi_wasi_write_fn *write;
 } chi_wasi_stream;
 
+/* A file or directory of a tree in memory. */
+typedef struct {
+    const char *path; /* from the root: "a/b.txt"; what is above is made */
+    bool directory;
+    const void *data; /* of a file */
+    size_t len;
+} chi_wasi_entry;
+typedef void chi_wasi_entry_fn(void *env, const chi_wasi_entry *e);
+
 enum { CHI_WASI_READ_ONLY = 1 };
 typedef struct {
     const char *guest; /* the path that the guest knows it by */
-    const char *host;  /* of a directory */
+    const char *host;  /* of a directory; NULL: a tree in memory */
     unsigned flags;
+    const chi_wasi_entry *entries; /* of the tree; copied */
+    size_t n_entries;
+    size_t limit; /* bytes of all its files, at any time */
 } chi_wasi_dir;
 
 /* Around each time that a function waits for the system, on the guest's
@@ -109,6 +121,11 @@ CHI_API chi_func *chi_wasi_import(chi_wasi *w, chi_store *s,
 
 /* Has the guest called proc_exit, and with what status? */
 CHI_API bool chi_wasi_exited(const chi_wasi *w, uint32_t *status);
+/* Calls with all that is in the tree that the guest knows as `guest`,
+ * directories before what is in them; fn must not touch w.  false: there is no
+ * such tree. */
+CHI_API bool chi_wasi_walk(const chi_wasi *w, const char *guest,
+                           chi_wasi_entry_fn *fn, void *env);
 /* What descriptor 1 or 2 has kept (CHI_WASI_BYTES); borrowed until the guest
  * writes more. */
 CHI_API const void *chi_wasi_output(const chi_wasi *w, int fd, size_t *len);

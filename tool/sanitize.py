@@ -37,7 +37,7 @@ def test(arguments: list[str]) -> int:
         "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=0",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     }
-    tests = arguments or ["test/test_suite.py"]
+    tests = arguments or ["test/test_suite.py", "test/wasi/test_wasi_suite.py"]
     command = [sys.executable, str(ROOT / "tool" / "test.py"), *tests]
     return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
 

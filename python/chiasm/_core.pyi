@@ -108,6 +108,8 @@ class Instance:
     def store(self) -> Store: ...
     @property
     def name(self) -> str | None: ...
+    @property
+    def tier(self) -> Literal["interp", "baseline"]: ...
     def cancel(self) -> None: ...
 
 @final
@@ -124,7 +126,15 @@ class Exports:
 
 @final
 class Store:
-    def __new__(cls, limits: Limits | None = None) -> Self: ...
+    def __new__(
+        cls,
+        limits: Limits | None = None,
+        *,
+        tier: Literal["auto", "interp", "baseline", "optimize"] = "auto",
+        config: Config | None = None,
+    ) -> Self: ...
+    @property
+    def tier(self) -> Literal["interp", "baseline"]: ...
     @property
     def fuel(self) -> int | None: ...
     @fuel.setter
@@ -517,7 +527,7 @@ class Process:
         cls,
         args: tuple[bytes, ...],
         env: tuple[bytes, ...],
-        dirs: tuple[tuple[bytes, bytes, bool], ...],
+        dirs: tuple[tuple[bytes, bytes | None, tuple[tuple[bytes, bytes | None], ...], bool], ...],
         streams: tuple[object, object, object],
         keep: int,
         seed: int | None,
@@ -527,6 +537,7 @@ class Process:
     @property
     def exit_code(self) -> int | None: ...
     def _kept(self, fd: int, /) -> bytes: ...
+    def _entries(self, guest: bytes, /) -> list[tuple[bytes, bytes | None]]: ...
 
 # Errors.
 

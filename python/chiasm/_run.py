@@ -6,11 +6,11 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core
-from ._wasi import WASI, Path
+from ._wasi import WASI, Path, update
 
 if TYPE_CHECKING:
     from ._core import _Source
@@ -50,7 +50,7 @@ def run(
         The arguments after the program's name.
     env, dirs, stdin, stdout, stderr, clock, random
         As for `WASI`; nothing is granted by default. ``subprocess.PIPE``, ``DEVNULL`` and
-        ``STDOUT`` are understood.
+        ``STDOUT`` are understood. Dicts in `dirs` hold afterwards what the program left in them.
     input : bytes or str, optional
         What the program reads.
     capture_output : bool
@@ -62,7 +62,8 @@ def run(
     check : bool
         Whether a status other than 0 raises.
     limits : Limits, optional
-        What its store may use; what is kept of each output is limited by ``memory``, too.
+        What its store may use; what is kept of each output, and each tree of dicts, is limited by
+        ``memory``, too.
     imports, tier, config
         As for `instantiate`.
 
@@ -104,7 +105,7 @@ def run(
     stdout, stderr = _choose_outputs(capture_output, stdout, stderr)
     module = program if isinstance(program, _core.Module) else _core.Module(program)
     command = [_name(program, module), *args]
-    memory = None if limits is None else limits.memory
+    memory = (limits or _core.Limits()).memory
     wasi = WASI(
         command, env, dirs, stdin, stdout, stderr, clock, random,
         _keep=sys.maxsize if memory is None else min(memory, sys.maxsize),
@@ -125,6 +126,10 @@ def run(
     except (_core.Trap, _core.Exception) as e:
         vars(e).update(stdout=output.get(1), stderr=output.get(2))
         raise
+    finally:
+        for guest, tree in (dirs or {}).items():
+            if isinstance(tree, MutableMapping):
+                update(tree, wasi.tree(guest))
     done = subprocess.CompletedProcess(command, status, output.get(1), output.get(2))
     if check:
         done.check_returncode()

@@ -6,24 +6,25 @@ import builtins
 import codecs
 import io
 import os
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, cast
 
 from ._core import Process
 
+Tree = Mapping[str, Any]  # of bytes, str and trees
+Files = dict[str, Any]  # of bytes and Files
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _PIPE, _STDOUT, _DEVNULL = -1, -2, -3  # as in subprocess
 _Stream = int | bool | bytes | Callable[[int], object] | Callable[[bytes], object] | None
 
 
 class ReadOnly:
-    """A directory of the host that the guest may read and not change.
+    """A directory that the guest may read and not change.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        The directory.
+    path : str, os.PathLike or mapping
+        The directory of the host, or a tree as `WASI` takes it.
 
     Examples
     --------
@@ -34,7 +35,7 @@ class ReadOnly:
 
     __slots__ = ("path",)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | Tree) -> None:
         self.path = path
 
     def __repr__(self) -> str:
@@ -50,8 +51,9 @@ class WASI(Process):
         The arguments, the program's name first.
     env : mapping of str to str, optional
         The environment; default: empty.
-    dirs : mapping of str to path or ReadOnly, optional
-        From paths of the guest to directories of the host. The guest reaches what is beneath
+    dirs : mapping of str to path, mapping or ReadOnly, optional
+        From paths of the guest to directories of the host, or to trees in memory: mappings from
+        names to bytes (or `str`, as UTF-8) and further mappings. The guest reaches what is beneath
         them, and nothing else, whatever links it finds or makes.
     stdin : bytes, str, int or file, optional
         What the guest reads; default: nothing. A file with a descriptor is read by it; others by
@@ -95,6 +97,32 @@ class WASI(Process):
 
     __slots__ = ()
 
+    def tree(self, guest: str) -> Files:
+        """Return what is now in a directory that was given as a mapping.
+
+        Parameters
+        ----------
+        guest : str
+            The guest's path of it, as in `dirs`.
+
+        Returns
+        -------
+        dict
+            From names to bytes, and to dicts for directories.
+
+        Raises
+        ------
+        KeyError
+            There is no such directory.
+
+        Examples
+        --------
+        >>> import chiasm
+        >>> chiasm.WASI(dirs={"/mem": {"a.txt": "hello"}}).tree("/mem")
+        {'a.txt': b'hello'}
+        """
+        return _grow(self._entries(os.fsencode(guest)))
+
     def __new__(
         cls,
         args: Iterable[Path] = (),
@@ -106,7 +134,7 @@ class WASI(Process):
         clock: float | None = None,
         random: int | None = None,
         *,
-        _keep: int = sys.maxsize,
+        _keep: int = 4 << 30,
     ) -> WASI:
         """Prepare the arguments for the extension module."""
         if isinstance(args, (str, bytes)):
@@ -129,14 +157,69 @@ def _variable(name: str, value: str) -> bytes:
     return os.fsencode(name) + b"=" + os.fsencode(value)
 
 
-def _directory(guest: str, host: object) -> tuple[bytes, bytes, bool]:
-    if isinstance(host, Mapping):
-        raise NotImplementedError("dirs: trees made of dicts are not built yet")
+def _directory(
+    guest: str, host: object
+) -> tuple[bytes, bytes | None, tuple[tuple[bytes, bytes | None], ...], bool]:
     read_only = isinstance(host, ReadOnly)
     path = host.path if isinstance(host, ReadOnly) else host
-    if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"dirs[{guest!r}] must be a path or ReadOnly, not {type(path).__name__}")
-    return os.fsencode(guest), os.fsencode(path), read_only
+    if isinstance(path, Mapping):
+        return os.fsencode(guest), None, tuple(_entries(path, b"")), read_only
+    if isinstance(path, (str, bytes, os.PathLike)):
+        return os.fsencode(guest), os.fsencode(path), (), read_only
+    raise TypeError(
+        f"dirs[{guest!r}] must be a path, a mapping or ReadOnly, not {type(path).__name__}"
+    )
+
+
+# ------------------------------------------------------------------------- trees
+
+
+def _entries(tree: Mapping[str, object], above: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield the paths of a tree with the content of files, and None for directories."""
+    for name, value in tree.items():
+        if not name or "/" in name or name in (".", ".."):
+            raise ValueError(f"no name of a file: {name!r}")
+        path = above + os.fsencode(name)
+        if isinstance(value, Mapping):
+            yield path, None
+            yield from _entries(value, path + b"/")
+        else:
+            yield path, _content(value)
+
+
+def _content(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise TypeError(f"a file of a tree must be bytes or a str, not {type(value).__name__}")
+
+
+def _grow(entries: Iterable[tuple[bytes, bytes | None]]) -> Files:
+    """Make a tree of dicts; directories come before what is in them."""
+    root: Files = {}
+    directories = {b"": root}
+    for path, data in entries:
+        above, _, name = path.rpartition(b"/")
+        value: bytes | Files = {} if data is None else data
+        directories[above][os.fsdecode(name)] = value
+        if isinstance(value, dict):
+            directories[path] = value
+    return root
+
+
+def update(tree: MutableMapping[str, Any], new: Files) -> None:
+    """Change what differs in a tree, so that it holds what the new one does."""
+    for name in [name for name in tree if name not in new]:
+        del tree[name]
+    for name, value in new.items():
+        old = tree.get(name)
+        if isinstance(value, dict):
+            if not isinstance(old, MutableMapping):
+                tree[name] = old = {}
+            update(old, value)
+        elif old is None or isinstance(old, Mapping) or _content(old) != value:
+            tree[name] = value
 
 
 def _clock(seconds: float | None) -> int | None:

@@ -54,10 +54,19 @@ static PyObject *features(PyObject *module, PyObject *unused)
 {
     (void)module;
     (void)unused;
-    PyObject *names = feature_names();
-    return names ? Py_BuildValue("{sssNs(s)}", "version", chi_version(),
-                                 "features", names, "tiers", "interp")
-                 : NULL;
+    static const char optimize[] = "not built yet";
+    const char *why;
+    PyObject *tiers, *refused, *names = feature_names();
+    if (chi_native_available(&why)) {
+        tiers = Py_BuildValue("(ss)", "interp", "baseline");
+        refused = Py_BuildValue("{ss}", "optimize", optimize);
+    } else {
+        tiers = Py_BuildValue("(s)", "interp");
+        refused =
+            Py_BuildValue("{ssss}", "baseline", why, "optimize", optimize);
+    }
+    return Py_BuildValue("{sssNsNsN}", "version", chi_version(), "features",
+                         names, "tiers", tiers, "refused", refused);
 }
 
 static PyObject *op_record(State *st, const chi_opinfo *info)
@@ -109,7 +118,8 @@ static const char features_doc[] =
     "Returns\n"
     "-------\n"
     "dict\n"
-    "    ``version``, the names of all ``features`` and ``tiers``.";
+    "    ``version``, the names of all ``features``, the ``tiers`` that this\n"
+    "    process can run, and why it cannot run those that are ``refused``.";
 
 static PyObject *get_class(PyObject *module, PyObject *name);
 

@@ -183,5 +183,5 @@ void py_entity_dealloc(PyObject *self)
 
 StoreObject *py_entity_private_store(State *st)
 {
-    return py_store_new(st, NULL);
+    return py_store_new(st, NULL, NULL);
 }

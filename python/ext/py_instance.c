@@ -12,27 +12,8 @@ static InstanceObject *instance_of(PyObject *self)
 
 /* ---- arguments */
 
-static int check_tier(PyObject *tier)
-{
-    static const char *const built[] = {"auto", "interp"};
-    static const char *const later[] = {"baseline", "optimize"};
-    for (int i = 0; tier && i < 2; i++)
-        if (PyUnicode_CompareWithASCIIString(tier, later[i]) == 0) {
-            PyErr_Format(PyExc_NotImplementedError,
-                         "tier=\"%s\" is not built yet", later[i]);
-            return -1;
-        }
-    for (int i = 0; i < 2; i++)
-        if (!tier || PyUnicode_CompareWithASCIIString(tier, built[i]) == 0)
-            return 0;
-    PyErr_Format(PyExc_ValueError,
-                 "tier must be 'auto', 'interp', 'baseline' or 'optimize', "
-                 "not %R",
-                 tier);
-    return -1;
-}
-
-static int check_store(const State *st, PyObject *store, PyObject *limits)
+static int check_store(const State *st, PyObject *store, PyObject *limits,
+                       PyObject *config)
 {
     if (store == Py_None)
         return 0;
@@ -41,10 +22,12 @@ static int check_store(const State *st, PyObject *store, PyObject *limits)
                      Py_TYPE(store)->tp_name);
         return -1;
     }
-    if (limits == Py_None)
+    if (limits == Py_None && config == Py_None)
         return 0;
     PyErr_SetString(PyExc_ValueError,
-                    "limits belong to a store: give them to Store() instead");
+                    limits != Py_None
+                        ? "limits belong to a store: give them to Store()"
+                        : "a config belongs to a store: give it to Store()");
     return -1;
 }
 
@@ -81,9 +64,8 @@ static int parse(PyObject *args, PyObject *kwargs, Arguments *a)
 
 static int check(State *st, const Arguments *a)
 {
-    if (check_wasi(st, a->wasi) < 0 || check_tier(a->tier) < 0
-        || py_config_check(st, a->config) < 0
-        || check_store(st, a->store, a->limits) < 0)
+    if (check_wasi(st, a->wasi) < 0
+        || check_store(st, a->store, a->limits, a->config) < 0)
         return -1;
     if (a->name == Py_None || PyUnicode_Check(a->name))
         return 0;
@@ -114,7 +96,8 @@ static PyObject *link_module(State *st, const Arguments *a, PyObject *module)
                      .wasi = a->wasi,
                      .name = a->name,
                      .gil = -1};
-    if (a->gil != Py_None && (r.gil = PyObject_IsTrue(a->gil)) < 0)
+    if (py_config_read(st, a->tier, a->config, &r.config) < 0
+        || (a->gil != Py_None && (r.gil = PyObject_IsTrue(a->gil)) < 0))
         return NULL;
     if (a->limits != Py_None) {
         if (py_limits_read(st, a->limits, &limits) < 0)
@@ -191,6 +174,13 @@ static PyObject *get_store(PyObject *self, void *closure)
     return Py_NewRef((PyObject *)py_store_at(&e->store));
 }
 
+static PyObject *get_tier(PyObject *self, void *closure)
+{
+    (void)closure;
+    ExportsObject *e = instance_of(self)->exports;
+    return py_config_tier(chi_store_tier(py_store_at(&e->store)->store));
+}
+
 static PyObject *get_name(PyObject *self, void *closure)
 {
     (void)closure;
@@ -225,6 +215,8 @@ static PyGetSetDef getset[] = {
      PyDoc_STR("The first memory that it exports, or None."), NULL},
     {"store", get_store, NULL, PyDoc_STR("The Store that it lives in."), NULL},
     {"name", get_name, NULL, PyDoc_STR("Its name, or None."), NULL},
+    {"tier", get_tier, NULL,
+     PyDoc_STR("How its code runs: 'interp' or 'baseline'."), NULL},
     {0}};
 
 static PyMemberDef members[] = {
@@ -260,8 +252,10 @@ static const char doc[] =
     "wasi : WASI, optional\n"
     "    The process that the module's imports of WASI belong to, where\n"
     "    `imports` has none.\n"
-    "tier : {'auto', 'interp'}\n"
-    "    How code is run.\n"
+    "tier : {'auto', 'interp', 'baseline'}\n"
+    "    How code is run: by the interpreter, or as machine code, which is\n"
+    "    what 'auto' means where the system lets it run. An instance that\n"
+    "    joins others runs as they do.\n"
     "limits : Limits, optional\n"
     "    What the store may use.\n"
     "config : Config, optional\n"
@@ -280,7 +274,10 @@ static const char doc[] =
     "CompileError\n"
     "    The module is malformed or invalid.\n"
     "LinkError\n"
-    "    Imports are missing or do not fit; `problems` lists all.\n"
+    "    Imports are missing or do not fit; `problems` lists all. Or the\n"
+    "    store runs by another tier than is asked for.\n"
+    "RuntimeError\n"
+    "    The tier was asked for, and the system does not let it run.\n"
     "Trap, Exception\n"
     "    A segment, or the start function, failed.\n"
     "\n"

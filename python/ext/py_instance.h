@@ -36,8 +36,9 @@ typedef struct {
     PyObject *wasi;           /* a Process, or Py_None */
     StoreObject *store;       /* the one asked for, or NULL */
     const chi_limits *limits; /* or NULL */
-    PyObject *name;           /* or Py_None */
-    int gil;                  /* 1 keep, 0 release, -1 as is best */
+    chi_config config;
+    PyObject *name; /* or Py_None */
+    int gil;        /* 1 keep, 0 release, -1 as is best */
 } LinkRequest;
 
 /* py_link.c: resolves the imports and instantiates. */

@@ -104,10 +104,10 @@ enum {
 /* A truth of the environment. */
 static PyObject *truth_of(const char *variable, bool otherwise)
 {
-    static const char *const no[] = {"0", "", "no", "off", "false"};
+    static const char *const no[] = {"0", "no", "off", "false"};
     const char *value = getenv(variable);
     bool truth = otherwise;
-    if (value) {
+    if (value && *value) {
         truth = true;
         for (size_t i = 0; i < sizeof no / sizeof *no; i++)
             truth &= strcmp(value, no[i]) != 0;
@@ -118,7 +118,7 @@ static PyObject *truth_of(const char *variable, bool otherwise)
 static PyObject *text_of(const char *variable, const char *otherwise)
 {
     const char *value = getenv(variable);
-    if (!value)
+    if (!value || !*value)
         value = otherwise;
     return value ? PyUnicode_DecodeFSDefault(value) : Py_NewRef(Py_None);
 }
@@ -160,33 +160,98 @@ static int not_built(const char *what)
     return -1;
 }
 
+/* The index of the text among names; -1 with ValueError. */
+static int index_of(PyObject *text, const char *what, const char *const *names)
+{
+    int i = 0;
+    while (PyUnicode_Check(text) && names[i])
+        if (PyUnicode_CompareWithASCIIString(text, names[i++]) == 0)
+            return i - 1;
+    PyErr_Format(PyExc_ValueError, what, text);
+    return -1;
+}
+
+static int read_memory(PyObject *memory, chi_form *out)
+{
+    static const char *const names[] = {"auto", "wide", "dense", "explicit",
+                                        NULL};
+    int form = index_of(memory,
+                        "memory must be 'auto', 'wide', 'dense' or "
+                        "'explicit', not %R",
+                        names);
+    if (form >= 0)
+        *out = (chi_form)form;
+    return form < 0 ? -1 : 0;
+}
+
+static int read_tier(PyObject *tier, chi_tier *out)
+{
+    static const char *const names[] = {"auto", "interp", "baseline",
+                                        "optimize", NULL};
+    int i = index_of(tier,
+                     "tier must be 'auto', 'interp', 'baseline' or "
+                     "'optimize', not %R",
+                     names);
+    if (i == 3) {
+        PyErr_SetString(PyExc_NotImplementedError,
+                        "tier=\"optimize\" is not built yet");
+        return -1;
+    }
+    if (i >= 0)
+        *out = (chi_tier)i;
+    return i < 0 ? -1 : 0;
+}
+
+PyObject *py_config_tier(chi_tier tier)
+{
+    return PyUnicode_FromString(tier == CHI_TIER_INTERP ? "interp"
+                                                        : "baseline");
+}
+
 static int check_options(PyObject *config)
 {
-    PyObject *memory = record_field(config, CONFIG_MEMORY);
     if (record_field(config, CONFIG_SPECTRE) == Py_True)
         return not_built("spectre=True");
     if (record_field(config, CONFIG_DETERMINISTIC) == Py_True)
         return not_built("deterministic=True");
     if (record_field(config, CONFIG_PASSES) != Py_None)
         return not_built("passes=...");
-    if (!PyUnicode_Check(memory)
-        || PyUnicode_CompareWithASCIIString(memory, "auto") != 0)
-        return not_built("memory=... other than 'auto'");
     return 0;
 }
 
-int py_config_check(State *st, PyObject *config)
+/* That of the environment, made and checked once. */
+static PyObject *default_config(State *st)
 {
-    if (config == Py_None) {
-        if (!st->config && py_type(st, TYPE_CONFIG))
-            st->config =
-                PyObject_CallNoArgs((PyObject *)st->types[TYPE_CONFIG]);
-        if (!st->config)
-            return -1;
-        config = st->config;
-    }
+    if (st->config || !py_type(st, TYPE_CONFIG))
+        return st->config;
+    PyObject *made = PyObject_CallNoArgs((PyObject *)st->types[TYPE_CONFIG]);
+    if (made && check_options(made) < 0)
+        Py_CLEAR(made);
+    return st->config = made;
+}
+
+/* What is as the environment has it is not asked for. */
+static int read_config(const PyObject *usual, PyObject *config, chi_config *out)
+{
+    PyObject *signals = record_field(config, CONFIG_SIGNALS);
+    if (check_options(config) < 0
+        || read_memory(record_field(config, CONFIG_MEMORY), &out->form) < 0)
+        return -1;
+    if (signals != record_field((PyObject *)usual, CONFIG_SIGNALS))
+        out->signals = signals == Py_True ? CHI_YES : CHI_NO;
+    return 0;
+}
+
+int py_config_read(State *st, PyObject *tier, PyObject *config, chi_config *out)
+{
+    *out = (chi_config){CHI_TIER_AUTO, CHI_FORM_AUTO, CHI_UNSAID, 0};
+    PyObject *usual = default_config(st);
+    if (!usual || (tier && read_tier(tier, &out->tier) < 0))
+        return -1;
+    if (config == Py_None)
+        return 0;
     if (py_is(st, config, TYPE_CONFIG))
-        return check_options(config);
+        return read_config(usual, config, out);
     PyErr_Format(PyExc_TypeError, "config must be a chiasm.Config, not %s",
                  Py_TYPE(config)->tp_name);
     return -1;
@@ -208,7 +273,7 @@ static PyMemberDef limits_members[] = {
     RECORD_FIELD("fuel", 4, "Instructions."),
     {0}};
 static PyMemberDef config_members[] = {
-    RECORD_FIELD("signals", 0, "Whether traps may use signals."),
+    RECORD_FIELD("signals", 0, "Whether machine code may use signals."),
     RECORD_FIELD("spectre", 1, "Whether to guard against speculation."),
     RECORD_FIELD("deterministic", 2, "Whether NaNs are canonical."),
     RECORD_FIELD("memory", 3, "How memories are laid out."),
@@ -243,6 +308,16 @@ static const char config_doc[] =
     "--\n"
     "\n"
     "How code is run.\n"
+    "\n"
+    "Parameters\n"
+    "----------\n"
+    "signals : bool\n"
+    "    Whether machine code leaves bounds of memories to a handler of\n"
+    "    SIGSEGV, which is faster; else it checks each access.\n"
+    "memory : {'auto', 'wide', 'dense', 'explicit'}\n"
+    "    Address space around a memory, for that: 38 GiB, 8 GiB or none.\n"
+    "spectre, deterministic, passes\n"
+    "    Not built yet.\n"
     "\n"
     "Notes\n"
     "-----\n"

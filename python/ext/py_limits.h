@@ -9,8 +9,11 @@ int py_limits_read(State *st, PyObject *limits, chi_limits *out);
 /* An int >= 0, or None: UINT64_MAX. */
 int py_limits_number(PyObject *value, const char *name, uint64_t *out);
 
-/* config: a Config or None (as the environment has it).  NotImplementedError
- * for an option that this build cannot follow. */
-int py_config_check(State *st, PyObject *config);
+/* tier: a str, or NULL; config: a Config or None (as the environment has it).
+ * NotImplementedError for what this build cannot do. */
+int py_config_read(State *st, PyObject *tier, PyObject *config,
+                   chi_config *out);
+/* 'interp' or 'baseline'. */
+PyObject *py_config_tier(chi_tier tier);
 
 #endif

@@ -278,21 +278,75 @@ static bool is_portable(const Found *f)
            || (f->x.kind == CHI_MEM && ((MemoryObject *)f->value)->shared);
 }
 
+/* May it simply join?  It then lives by that store's limits. */
+static bool suits(const LinkRequest *r, const StoreObject *s)
+{
+    const chi_config *c = &r->config;
+    return !r->limits && !c->form && !c->signals
+           && (!c->tier || c->tier == chi_store_tier(s->store));
+}
+
+static int refuse_tier(Link *l, const StoreObject *s)
+{
+    bool interprets = chi_store_tier(s->store) == CHI_TIER_INTERP;
+    PyErr_Format(l->r->state->errors[ERROR_LINK],
+                 "the store runs by tier \"%s\", not \"%s\"",
+                 interprets ? "interp" : "baseline",
+                 interprets ? "baseline" : "interp");
+    return -1;
+}
+
+/* That of the first import that has one, or NULL: borrowed. */
+static StoreObject *imports_store(Link *l)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->found[i].is_entity && !is_portable(&l->found[i]))
+            return py_entity_store(l->found[i].value);
+    return NULL;
+}
+
+/* A new one, to which those of the imports will go. */
+static StoreObject *new_store(const LinkRequest *r, const StoreObject *first)
+{
+    chi_limits limits;
+    if (r->limits || !first)
+        return py_store_new(r->state, r->limits, &r->config);
+    limits = chi_store_limits(first->store);
+    return py_store_new(r->state, &limits, &r->config);
+}
+
 static int choose_store(Link *l)
 {
     StoreObject *s = l->r->store;
     while (s && s->target)
         s = s->target;
-    for (uint32_t i = 0; !s && !l->r->limits && i < l->n; i++)
-        if (l->found[i].is_entity && !is_portable(&l->found[i]))
-            s = py_entity_store(l->found[i].value);
-    l->store = s ? (StoreObject *)Py_NewRef((PyObject *)s)
-                 : py_store_new(l->r->state, l->r->limits);
+    if (s && !suits(l->r, s))
+        return refuse_tier(l, s);
+    if (!s)
+        s = imports_store(l);
+    l->store = s && suits(l->r, s) ? (StoreObject *)Py_NewRef((PyObject *)s)
+                                   : new_store(l->r, s);
     return l->store ? 0 : -1;
+}
+
+/* Once in a process: code is slower here than where others run it. */
+static int warn_of_tier(const StoreObject *s)
+{
+    static _Atomic bool warned;
+    const char *why;
+    if (warned || s->tier_is_chosen
+        || chi_store_tier(s->store) != CHI_TIER_INTERP
+        || !chi_native_missed(&why) || atomic_exchange(&warned, true))
+        return 0;
+    return PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                            "WebAssembly is interpreted, for no machine code "
+                            "can run here: %s",
+                            why);
 }
 
 static int merge_stores(Link *l)
 {
+    chi_error why;
     for (uint32_t i = 0; i < l->n; i++) {
         Found *f = &l->found[i];
         if (!f->is_entity || is_portable(f))
@@ -300,8 +354,8 @@ static int merge_stores(Link *l)
         StoreObject *other = py_entity_store(f->value);
         if (other == l->store)
             continue;
-        if ((other->detached || !py_store_merge(l->store, other))
-            && add_text(l, i, "store", "its store is running") < 0)
+        if (!py_store_merge(l->store, other, &why)
+            && add_text(l, i, "store", why.message) < 0)
             return -1;
     }
     return 0;
@@ -454,6 +508,8 @@ static ExportsObject *complete(Link *l)
         raise_problems(l);
         return NULL;
     }
+    if (warn_of_tier(l->store) < 0)
+        return NULL;
     for (uint32_t i = 0; i < l->n; i++)
         if (make_extern(l, i) < 0)
             return NULL;

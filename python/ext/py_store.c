@@ -242,16 +242,17 @@ static void free_python_tag(StoreObject *s)
     s->python_tag = NULL;
 }
 
-bool py_store_merge(StoreObject *a, StoreObject *b)
+bool py_store_merge(StoreObject *a, StoreObject *b, chi_error *why)
 {
-    chi_error err;
     if (a == b)
         return true;
+    PyOS_snprintf(why->message, sizeof why->message, "its store is running");
     py_store_settle(b);
-    if (chi_store_is_running(a->store) || chi_store_is_running(b->store))
+    if (a->detached || b->detached || chi_store_is_running(a->store)
+        || chi_store_is_running(b->store))
         return false;
     free_python_tag(b);
-    if (!chi_store_merge(a->store, b->store, &err))
+    if (!chi_store_merge(a->store, b->store, why))
         return false;
     if (move_wrappers(a, b) < 0 || move_names(a, b) < 0)
         PyErr_Clear(); /* what is not found is made anew */
@@ -336,7 +337,20 @@ chi_tag *py_store_python_tag(StoreObject *s)
 
 /* ---- the type */
 
-StoreObject *py_store_new(State *st, const chi_limits *limits)
+static int configure(StoreObject *s, const chi_config *config)
+{
+    chi_error err;
+    if (!config)
+        return 0;
+    s->tier_is_chosen = config->tier != CHI_TIER_AUTO;
+    if (chi_store_configure(s->store, config, &err))
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError, err.message);
+    return -1;
+}
+
+StoreObject *py_store_new(State *st, const chi_limits *limits,
+                          const chi_config *config)
 {
     StoreObject *s = py_new(st, TYPE_STORE, 0);
     if (!s)
@@ -349,20 +363,24 @@ StoreObject *py_store_new(State *st, const chi_limits *limits)
     }
     chi_store_set_host(s->store, s, py_interrupt, release);
     chi_store_set_tick(s->store, PY_TICK_NS);
+    if (configure(s, config) < 0)
+        Py_CLEAR(s);
     return s;
 }
 
 static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"limits", NULL};
-    PyObject *limits = Py_None;
+    static const char *const names[] = {"limits", "tier", "config", NULL};
+    PyObject *limits = Py_None, *tier = NULL, *config = Py_None;
     chi_limits values;
+    chi_config how;
     State *st = py_state_of(type);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Store", PY_NAMES(names),
-                                     &limits)
-        || py_limits_read(st, limits, &values) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$UO:Store",
+                                     PY_NAMES(names), &limits, &tier, &config)
+        || py_limits_read(st, limits, &values) < 0
+        || py_config_read(st, tier, config, &how) < 0)
         return NULL;
-    return (PyObject *)py_store_new(st, &values);
+    return (PyObject *)py_store_new(st, &values, &how);
 }
 
 static int traverse(PyObject *self, visitproc visit, void *arg)
@@ -468,6 +486,12 @@ static int set_fuel(PyObject *self, PyObject *value, void *closure)
     return 0;
 }
 
+static PyObject *get_tier(PyObject *self, void *closure)
+{
+    (void)closure;
+    return py_config_tier(chi_store_tier(self_store(self)->store));
+}
+
 static PyObject *get_running(PyObject *self, void *closure)
 {
     (void)closure;
@@ -511,6 +535,8 @@ static PyObject *cancel(PyObject *self, PyObject *unused)
 static PyGetSetDef getset[] = {
     {"fuel", get_fuel, set_fuel,
      PyDoc_STR("Instructions left, or None if they are not counted."), NULL},
+    {"tier", get_tier, NULL,
+     PyDoc_STR("How its code runs: 'interp' or 'baseline'."), NULL},
     {"running", get_running, NULL,
      PyDoc_STR("Whether guest code of this store is on some thread's stack."),
      NULL},
@@ -534,19 +560,27 @@ static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET,
                                 {0}};
 
 static const char doc[] =
-    "Store(limits=None)\n"
+    "Store(limits=None, *, tier='auto', config=None)\n"
     "--\n"
     "\n"
     "What instances that belong together live in; the unit of threads and\n"
     "limits.\n"
     "\n"
     "Stores are made and joined by `instantiate`; one made by hand chooses\n"
-    "its limits once, or puts instances together that share nothing.\n"
+    "its limits and its tier once, or puts instances together that share\n"
+    "nothing.\n"
     "\n"
     "Parameters\n"
     "----------\n"
     "limits : Limits, optional\n"
-    "    What all instances in it may use together.\n";
+    "    What all instances in it may use together.\n"
+    "tier, config\n"
+    "    As for `Instance`.\n"
+    "\n"
+    "Raises\n"
+    "------\n"
+    "RuntimeError\n"
+    "    The tier was asked for, and the system does not let it run.\n";
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},

@@ -59,6 +59,7 @@ struct StoreObject {
     PyObject_HEAD State *state;
     chi_store *store;
     StoreObject *target; /* what it has been merged into, or NULL */
+    bool tier_is_chosen; /* by who made it, not as is best */
     void *detached;      /* the thread (a ThreadRecord) that runs without GIL */
     _Atomic(Held *) dead; /* released by the core, from any thread */
     size_t n_drops;
@@ -76,8 +77,9 @@ struct StoreObject {
     PyObject *weakrefs;
 };
 
-/* limits NULL: the defaults. */
-StoreObject *py_store_new(State *st, const chi_limits *limits);
+/* limits NULL: the defaults; config NULL: as the environment has it. */
+StoreObject *py_store_new(State *st, const chi_limits *limits,
+                          const chi_config *config);
 
 /* The store that *slot has become by merges; updates *slot.  Borrowed. */
 StoreObject *py_store_merged(StoreObject **slot);
@@ -111,9 +113,9 @@ typedef struct {
 chi_code py_store_enter(StoreObject *s, Stay *stay, uint32_t n);
 void py_store_leave(Stay *stay);
 
-/* All of b goes into a; false: one of them runs.  The caller has claimed
- * both. */
-bool py_store_merge(StoreObject *a, StoreObject *b);
+/* All of b goes into a; false: one of them runs, or they run by different
+ * tiers, as why->message says of b.  The caller has claimed both. */
+bool py_store_merge(StoreObject *a, StoreObject *b, chi_error *why);
 
 /* A new Held, of a host function or of an object that the guest gets; NULL with
  * MemoryError.  There may be many of objects, so they are smaller. */

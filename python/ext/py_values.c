@@ -203,8 +203,8 @@ static ValueResult func_in(StoreObject *s, PyObject *v, uint64_t *slot)
     EntityObject *f = (EntityObject *)v;
     if (!py_is(s->state, v, TYPE_FUNC))
         return VALUE_KIND;
-    StoreObject *other = py_store_at(&f->store);
-    if (other != s && (other->detached || !py_store_merge(s, other)))
+    chi_error why;
+    if (!py_store_merge(s, py_store_at(&f->store), &why))
         return host_func_in(s, (FuncObject *)v, slot);
     *slot = (uint64_t)(uintptr_t)f->x.func;
     return VALUE_OK;
@@ -213,8 +213,8 @@ static ValueResult func_in(StoreObject *s, PyObject *v, uint64_t *slot)
 static ValueResult heap_in(StoreObject *s, PyObject *v, uint64_t *slot)
 {
     RefObject *r = (RefObject *)v;
-    StoreObject *other = py_store_at(&r->store);
-    if (other != s && (other->detached || !py_store_merge(s, other)))
+    chi_error why;
+    if (!py_store_merge(s, py_store_at(&r->store), &why))
         return VALUE_STORE;
     *slot = r->word;
     return VALUE_OK;
@@ -483,7 +483,8 @@ void py_value_raise(ValueResult why, chi_type type, PyObject *v,
         raise_range(type, name, v, place);
     else if (why == VALUE_STORE)
         PyErr_Format(PyExc_RuntimeError,
-                     "%U belongs to another store, and one of them is running",
+                     "%U belongs to another store: one of them is running, or "
+                     "they run by different tiers",
                      place);
     else
         PyErr_Format(PyExc_TypeError, "%U must be %s%s (%s), not %s", place,

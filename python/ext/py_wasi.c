@@ -200,6 +200,30 @@ static int read_strings(PyObject *tuple, const char ***out, size_t *n)
     return 0;
 }
 
+/* (path, data or None) each. */
+static int read_entries(PyObject *tuple, chi_wasi_dir *d)
+{
+    d->n_entries = (size_t)PyTuple_GET_SIZE(tuple);
+    chi_wasi_entry *entries = PyMem_Calloc(d->n_entries + 1, sizeof *entries);
+    d->entries = entries;
+    if (!entries) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i < d->n_entries; i++) {
+        Py_ssize_t len = 0;
+        const char *data;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), "yz#",
+                              &entries[i].path, &data, &len))
+            return -1;
+        entries[i].data = data;
+        entries[i].len = (size_t)len;
+        entries[i].directory = !data;
+    }
+    return 0;
+}
+
+/* (guest, host or None, entries, whether for reading only) each. */
 static int read_dirs(PyObject *tuple, Options *o)
 {
     o->o.n_dirs = (size_t)PyTuple_GET_SIZE(tuple);
@@ -210,14 +234,30 @@ static int read_dirs(PyObject *tuple, Options *o)
     }
     for (size_t i = 0; i < o->o.n_dirs; i++) {
         int read_only;
+        PyObject *host, *entries;
+        char *path = NULL;
         chi_wasi_dir *d = &o->dirs[i];
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), "yyp",
-                              &d->guest, &d->host, &read_only))
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), "yOO!p",
+                              &d->guest, &host, &PyTuple_Type, &entries,
+                              &read_only)
+            || (host != Py_None && PyBytes_AsStringAndSize(host, &path, NULL))
+            || read_entries(entries, d) < 0)
             return -1;
+        d->host = path;
         d->flags = read_only ? CHI_WASI_READ_ONLY : 0;
+        d->limit = o->keep;
     }
     o->o.dirs = o->dirs;
     return 0;
+}
+
+static void free_options(Options *o)
+{
+    for (size_t i = 0; o->dirs && i < o->o.n_dirs; i++)
+        PyMem_Free((void *)(uintptr_t)o->dirs[i].entries);
+    PyMem_Free(o->dirs);
+    PyMem_Free(o->args);
+    PyMem_Free(o->env);
 }
 
 /* None: nothing; True: kept; False: as stdout; bytes; a descriptor; a
@@ -317,9 +357,7 @@ static PyObject *new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     p->state = py_state_of(type);
     if (read_options(p, args, &o) < 0 || make(p, &o) < 0)
         Py_CLEAR(p);
-    PyMem_Free(o.args);
-    PyMem_Free(o.env);
-    PyMem_Free(o.dirs);
+    free_options(&o);
     return (PyObject *)p;
 }
 
@@ -371,12 +409,85 @@ static PyObject *kept(PyObject *self, PyObject *fd)
     return PyBytes_FromStringAndSize(data, (Py_ssize_t)len);
 }
 
+/* Copies of entries: while the tree is locked nothing of Python's may run, and
+ * whatever makes an object may run the collector. */
+typedef struct {
+    chi_wasi_entry *entries;
+    size_t n, capacity;
+    bool failed;
+} Copies;
+
+static void copy_entry(void *env, const chi_wasi_entry *e)
+{
+    Copies *c = env;
+    if (c->n == c->capacity && !c->failed) {
+        size_t capacity = c->capacity ? c->capacity * 2 : 16;
+        chi_wasi_entry *more =
+            PyMem_RawRealloc(c->entries, capacity * sizeof *more);
+        c->failed = !more;
+        if (more) {
+            c->entries = more;
+            c->capacity = capacity;
+        }
+    }
+    size_t path_len = strlen(e->path) + 1;
+    char *copy = c->failed ? NULL : PyMem_RawMalloc(path_len + e->len);
+    if (!copy) {
+        c->failed = true;
+        return;
+    }
+    memcpy(copy, e->path, path_len);
+    if (e->len)
+        memcpy(copy + path_len, e->data, e->len);
+    c->entries[c->n++] = (chi_wasi_entry){.path = copy,
+                                          .directory = e->directory,
+                                          .data = copy + path_len,
+                                          .len = e->len};
+}
+
+static PyObject *entry_object(const chi_wasi_entry *e)
+{
+    if (e->directory)
+        return Py_BuildValue("(yO)", e->path, Py_None);
+    return Py_BuildValue("(yy#)", e->path, e->data, (Py_ssize_t)e->len);
+}
+
+static PyObject *list_of(const Copies *c)
+{
+    PyObject *list = c->failed ? PyErr_NoMemory() : PyList_New(0);
+    for (size_t i = 0; list && i < c->n; i++) {
+        PyObject *entry = entry_object(&c->entries[i]);
+        if (!entry || PyList_Append(list, entry) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(entry);
+    }
+    return list;
+}
+
+static PyObject *entries(PyObject *self, PyObject *guest)
+{
+    char *name;
+    Copies c = {.n = 0};
+    PyObject *list = NULL;
+    if (PyBytes_AsStringAndSize(guest, &name, NULL) < 0)
+        return NULL;
+    if (chi_wasi_walk(process_of(self)->wasi, name, copy_entry, &c))
+        list = list_of(&c);
+    else
+        PyErr_Format(PyExc_KeyError, "no tree of dicts at %s", name);
+    for (size_t i = 0; i < c.n; i++)
+        PyMem_RawFree((void *)(uintptr_t)c.entries[i].path);
+    PyMem_RawFree(c.entries);
+    return list;
+}
+
 static PyGetSetDef getset[] = {
     {"exit_code", get_exit_code, NULL,
      PyDoc_STR("The status given to proc_exit, or None."), NULL},
     {0}};
 
-static PyMethodDef methods[] = {{"_kept", kept, METH_O, NULL}, {0}};
+static PyMethodDef methods[] = {
+    {"_kept", kept, METH_O, NULL}, {"_entries", entries, METH_O, NULL}, {0}};
 
 static PyType_Slot slots[] = {{Py_tp_new, PY_SLOT(new)},
                               {Py_tp_dealloc, PY_SLOT(dealloc)},

@@ -17,15 +17,12 @@ ErrorCode api_call(FuncRef *f, uint64_t *slots)
     return interp_call(f, slots);
 }
 
-void api_init(void)
-{
-    engine_hooks.call = api_call;
-    engine_hooks.interpret = interp_call;
-    engine_hooks.constant = interp_constant;
-    engine_hooks.attach = native_attach;
-    engine_hooks.image = native_image;
-    engine_hooks.attach_host = native_attach_host;
-}
+/* ---- configuration */
+
+static struct {
+    chi_config config;
+    bool few_registers, gc_stress, fuel; /* for tests */
+} environment;
 
 static bool environment_says(const char *name, const char *value)
 {
@@ -33,36 +30,90 @@ static bool environment_says(const char *name, const char *value)
     return given && !strcmp(given, value);
 }
 
-static chi_config from_environment(chi_config c)
+static unsigned choice_of(const char *name, const char *const *values,
+                          unsigned n)
+{
+    for (unsigned k = 1; k < n; k++)
+        if (environment_says(name, values[k]))
+            return k;
+    return 0;
+}
+
+static bool says_no(const char *name)
+{
+    static const char *const no[] = {"", "0", "no", "off", "false"};
+    return choice_of(name, no, 5);
+}
+
+/* Under the global lock. */
+static void read_environment(void)
 {
     static const char *const tiers[] = {"auto", "interp", "baseline"};
     static const char *const forms[] = {"auto", "wide", "dense", "explicit"};
-    for (unsigned k = 1; k < 3 && c.tier == CHI_TIER_AUTO; k++)
-        if (environment_says("CHIASM_TIER", tiers[k]))
-            c.tier = (chi_tier)k;
-    for (unsigned k = 1; k < 4 && c.form == CHI_FORM_AUTO; k++)
-        if (environment_says("CHIASM_MEMORY", forms[k]))
-            c.form = (chi_form)k;
-    if (environment_says("CHIASM_SIGNALS", "0"))
-        c.no_signals = true;
+    environment.config = (chi_config){
+        .tier = (chi_tier)choice_of("CHIASM_TIER", tiers, 3),
+        .form = (chi_form)choice_of("CHIASM_MEMORY", forms, 4),
+        .signals = says_no("CHIASM_SIGNALS") ? CHI_NO : CHI_UNSAID,
+    };
+    environment.few_registers = environment_says("CHIASM_REGISTERS", "4");
+    environment.gc_stress = environment_says("CHIASM_GC_STRESS", "1");
+    environment.fuel = environment_says("CHIASM_FUEL", "1");
+}
+
+void api_init(void)
+{
+    static _Atomic bool done;
+    if (atomic_load_explicit(&done, memory_order_acquire))
+        return;
+    os_mutex_lock(os_global_lock());
+    if (!atomic_load(&done)) {
+        engine_hooks.call = api_call;
+        engine_hooks.interpret = interp_call;
+        engine_hooks.constant = interp_constant;
+        engine_hooks.attach = native_attach;
+        engine_hooks.image = native_image;
+        engine_hooks.attach_host = native_attach_host;
+        read_environment();
+        atomic_store(&done, true);
+    }
+    os_mutex_unlock(os_global_lock());
+}
+
+static chi_config completed(chi_config c)
+{
+    const chi_config *e = &environment.config;
+    c.tier = c.tier ? c.tier : e->tier;
+    c.form = c.form ? c.form : e->form;
+    c.signals = c.signals ? c.signals : e->signals;
     return c;
+}
+
+/* Where code does not fault, room around a memory serves only its growth. */
+static uint8_t best_form(const chi_config *c)
+{
+    static const uint8_t forms[] = {MEMORY_WIDE, MEMORY_WIDE, MEMORY_DENSE,
+                                    MEMORY_EXPLICIT};
+    if (c->form == CHI_FORM_AUTO && c->signals == CHI_NO)
+        return MEMORY_EXPLICIT;
+    return forms[c->form];
 }
 
 static bool configure(Store *s, const chi_config *given, Error *err)
 {
-    static const uint8_t forms[] = {MEMORY_WIDE, MEMORY_WIDE, MEMORY_DENSE,
-                                    MEMORY_EXPLICIT};
-    chi_config c = from_environment(*given);
+    chi_config c = completed(*given);
     const char *why = "";
-    s->best_form = c.no_signals ? MEMORY_EXPLICIT : forms[c.form];
+    s->best_form = best_form(&c);
+    s->checks_all = c.signals == CHI_NO;
     s->native_cache = c.registers;
     s->tier = TIER_INTERP;
-    if (c.tier == CHI_TIER_INTERP || c.tier == CHI_TIER_AUTO)
+    s->keeps_tier = given->tier || given->signals;
+    if (c.tier == CHI_TIER_INTERP)
         return true;
-    if (!native_available(&why))
+    if (native_available(&why))
+        s->tier = TIER_BASELINE;
+    else if (given->tier == CHI_TIER_BASELINE)
         return error_set(err, ERR_UNSUPPORTED, ERROR_NO_OFFSET,
                          "no machine code can run here: %s", why);
-    s->tier = TIER_BASELINE;
     return true;
 }
 
@@ -80,22 +131,32 @@ bool chi_store_configure(chi_store *s, const chi_config *c, chi_error *err)
 
 chi_tier chi_store_tier(const chi_store *s)
 {
-    const Store *store = store_of((chi_store *)(uintptr_t)s);
-    return store->tier == TIER_INTERP ? CHI_TIER_INTERP : CHI_TIER_BASELINE;
+    return store_of(s)->tier == TIER_INTERP ? CHI_TIER_INTERP
+                                            : CHI_TIER_BASELINE;
+}
+
+chi_choice chi_store_signals(const chi_store *s)
+{
+    return store_of(s)->checks_all ? CHI_NO : CHI_YES;
 }
 
 bool chi_native_available(const char **why) { return native_available(why); }
 
+bool chi_native_missed(const char **why)
+{
+    api_init();
+    return environment.config.tier != CHI_TIER_INTERP && !native_available(why);
+}
+
 void chi_signals(bool on) { native_signals(on); }
 
-/* For tests of everything that makes stores. */
 static void configure_for_tests(Store *s)
 {
-    if (environment_says("CHIASM_REGISTERS", "4"))
+    if (environment.few_registers)
         s->native_cache = 4;
-    if (environment_says("CHIASM_GC_STRESS", "1"))
+    if (environment.gc_stress)
         heap_stress = true;
-    if (environment_says("CHIASM_FUEL", "1") && !s->metered) {
+    if (environment.fuel && !s->metered) {
         s->metered = true;
         s->fuel = UINT64_MAX / 2;
     }
@@ -103,6 +164,7 @@ static void configure_for_tests(Store *s)
 
 Store *api_store(const StoreLimits *limits)
 {
+    api_init();
     Store *s = store_new(limits);
     if (!s)
         return NULL;
@@ -120,7 +182,6 @@ chi_limits chi_limits_default(void)
 
 chi_store *chi_store_new(const chi_limits *limits)
 {
-    api_init();
     StoreLimits l = store_limits_default();
     if (limits)
         l = (StoreLimits){limits->memory, limits->table, limits->heap,
@@ -153,11 +214,25 @@ void chi_store_set_tick(chi_store *s, uint64_t ns)
     store_of(s)->tick_ns = ns;
 }
 
+/* Code that counts and code that does not are different. */
+static void reattach(Store *s)
+{
+    Error err = {0};
+    for (Entity *e = s->entities; e; e = e->next)
+        if (e->kind == ENTITY_INSTANCE)
+            native_attach((Instance *)e, &err);
+}
+
 bool chi_store_merge(chi_store *a, chi_store *b, chi_error *err)
 {
     Error e = {0};
-    if (store_merge(store_of(a), store_of(b), &e))
+    Store *to = store_of(a);
+    bool differ = to->metered != store_of(b)->metered;
+    if (store_merge(to, store_of(b), &e)) {
+        if (differ && to->tier == TIER_BASELINE)
+            reattach(to);
         return true;
+    }
     api_error(err, &e);
     return false;
 }
@@ -215,16 +290,15 @@ bool chi_store_owners(chi_store *s, chi_owner_fn *tell, void *env)
     return owner_find(store_of(s), tell_owner, &t);
 }
 
-uint64_t chi_store_fuel(const chi_store *s) { return store_of(s)->fuel; }
-
-/* Code that counts and code that does not are different. */
-static void reattach(Store *s)
+chi_limits chi_store_limits(const chi_store *s)
 {
-    Error err = {0};
-    for (Entity *e = s->entities; e; e = e->next)
-        if (e->kind == ENTITY_INSTANCE)
-            native_attach((Instance *)e, &err);
+    const Store *store = store_of(s);
+    const StoreLimits *l = &store->limits;
+    return (chi_limits){l->memory, l->table, l->heap, l->stack,
+                        store->metered ? store->fuel : UINT64_MAX};
 }
+
+uint64_t chi_store_fuel(const chi_store *s) { return store_of(s)->fuel; }
 
 void chi_store_set_fuel(chi_store *s, uint64_t fuel)
 {

@@ -37,6 +37,8 @@ typedef struct {
     int32_t frame;            /* from rbp down to rsp */
     const Position *marks; /* for listings: what the code from there on is of */
     uint32_t n_marks;
+    const char *refused; /* by the access verifier: why; else NULL */
+    uint32_t refused_at; /* and the instruction's offset in the module */
 } BaselineCode;
 
 /* What compiled code calls, through instance->helpers. */
@@ -49,8 +51,8 @@ enum {
                      the rest */
     HELPER_STRUCT,  /* rdi: instance, esi: type; rax: object or NULL */
     HELPER_ARRAY,   /* the same, edx: length */
-    HELPER_TAIL_ACROSS, /* jumped to: r11: FuncRef, xmm7: bytes of arguments on
-                           the stack, the frame taken down */
+    HELPER_TAIL_ACROSS, /* jumped to: [rsp-8]: FuncRef, [rsp-16]: bytes of
+                           arguments on the stack; the frame taken down */
     HELPER_STEP         /* + Op: interpreter's step */
 };
 
@@ -63,7 +65,8 @@ Compiler *baseline_new(void); /* scratch, kept between functions */
 void baseline_free(Compiler *c);
 void baseline_list(Compiler *c); /* makes marks from now on */
 /* The code stands in c until the next call.  false: out of memory, or a limit
- * of the compiler: the function is too large. */
+ * of the compiler: the function is too large; or the access verifier refused
+ * the code, see target/x64/guard.h. */
 bool baseline_compile(Compiler *c, const Module *m, const Func *f,
                       const BaselineConfig *config, BaselineCode *out);
 

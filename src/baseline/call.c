@@ -4,10 +4,86 @@
 
 #include "baseline/compiler.h"
 
+/* ---- what the access verifier is told: target/x64/guard.h */
+
+static const GuardLayout layout = {
+    offsetof(Instance, memory0),
+    offsetof(MemoryData, base),
+    {[RBX] = -24, [R12] = -32, [R13] = -40, [R14] = -8},
+};
+
+#define FACTS_OF(r)  (FACT_U32(r) | FACT_BASE(r) | FACT_KEPT(r))
+#define FACTS_CALLER (FACT_KEPT(RBX) | FACT_KEPT(R12) | FACT_KEPT(R13))
+#define CALL_KEEPS                                                             \
+    (FACTS_OF(RBX) | FACTS_OF(R12) | FACTS_OF(R13) | FACT_KEPT(R14)            \
+     | FACT_BASE(R15) | FACTS_SAVED)
+
+typedef AbiLoc NextLoc(AbiCursor *, Type);
+
+/* Those of type i32 in registers. */
+static Facts facts_of(uint32_t n, const Type *types, NextLoc next)
+{
+    AbiCursor cursor = {0};
+    Facts facts = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        AbiLoc l = next(&cursor, types[k]);
+        if (types[k] == T_I32 && l.place == IN_INT)
+            facts |= FACT_U32(l.reg);
+    }
+    return facts;
+}
+
+static Facts facts_of_params(const FuncType *t)
+{
+    return facts_of(t->n_params, t->types, abi_param);
+}
+
+static Facts facts_of_results(const FuncType *t)
+{
+    return facts_of(t->n_results, t->types + t->n_params, abi_result);
+}
+
+static void begin_guard(Compiler *c)
+{
+    c->own = FACT_KEPT(R14);
+    if (c->config->memory0 != MEMORY_EXPLICIT)
+        c->own |= FACT_BASE(R15);
+    c->at_loops = c->own | FACTS_CALLER | FACTS_SAVED;
+    for (Reg r = 0; r < 16; r++)
+        if (c->home_ints >> r & 1 && c->locals[c->home_of_int[r]].type == T_I32)
+            c->at_loops |= FACT_U32(r);
+    guard_begin(&c->a.guard, &layout,
+                c->own | FACTS_CALLER | facts_of_params(&c->f->type->func));
+}
+
+static void announce(Compiler *c, GuardExit exit, Facts more)
+{
+    exit.needs |= more;
+    guard_announce(&c->a.guard, exit);
+}
+
+static void announce_end(Compiler *c, Facts values)
+{
+    guard_announce(&c->a.guard,
+                   (GuardExit){c->own | FACTS_CALLER | values, 0, FACTS_ALL});
+}
+
 /* ---- helpers */
+
+static void announce_helper(Compiler *c, unsigned helper)
+{
+    GuardExit e = {c->own, CALL_KEEPS, 0};
+    if (helper == HELPER_CHECK || helper == HELPER_MATCH)
+        e.keeps = ~FACTS_OF(SCRATCH);
+    if (helper == HELPER_FAIL || helper == HELPER_THROW
+        || helper == HELPER_RETHROW)
+        e.gives = FACTS_ALL; /* it does not return */
+    guard_announce(&c->a.guard, e);
+}
 
 void call_helper(Compiler *c, unsigned helper)
 {
+    announce_helper(c, helper);
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, helpers));
     x64_m(&c->a, X64_CALL, mem(SCRATCH, 8 * (int32_t)helper));
     note_position(c, 0);
@@ -23,7 +99,7 @@ void load_memory_base(Compiler *c)
 
 static void restore_context(Compiler *c)
 {
-    x64_rm(&c->a, X64_MOV64, CONTEXT, mem(RBP, -8));
+    x64_rm(&c->a, X64_MOV64, CONTEXT, mem(RBP, layout.slots[CONTEXT]));
     load_memory_base(c);
 }
 
@@ -116,8 +192,7 @@ enum { MOST_MOVES = 20 };
 /* Sends the topmost n operands on their way and pops them.  area: register
  * relative place of those that go to memory. */
 static void send_values(Compiler *c, uint32_t n, const Type *types,
-                        AbiLoc next(AbiCursor *, Type), Reg area_base,
-                        int32_t area_offset)
+                        NextLoc next, Reg area_base, int32_t area_offset)
 {
     Move moves[MOST_MOVES];
     Reg sources[MOST_MOVES];
@@ -165,14 +240,13 @@ static void zero_slots(Compiler *c, uint32_t first)
 {
     uint32_t n = c->f->local_slots - first;
     Mem lowest = mem(RBP, -FRAME_FIXED - 8 * (int32_t)c->f->local_slots);
-    static const uint8_t rep_stosq[] = {0xf3, 0x48, 0xab};
     static const Reg saved[] = {RDI, RCX, RAX};
     for (unsigned k = 0; k < 3; k++) /* parameters come in them */
         x64_r(&c->a, X64_PUSH, saved[k]);
     x64_rm(&c->a, X64_LEA64, RDI, lowest);
     x64_mov_imm64(&c->a, RCX, n);
     x64_mov_imm64(&c->a, RAX, 0);
-    asm_bytes(&c->a, rep_stosq, sizeof rep_stosq);
+    x64_rep_stosq(&c->a);
     for (unsigned k = 3; k-- > 0;)
         x64_r(&c->a, X64_POP, saved[k]);
 }
@@ -276,27 +350,27 @@ static void receive_parameters(Compiler *c)
     }
 }
 
-static const struct {
-    Reg reg;
-    int32_t at;
-} kept_regs[] = {{RBX, -24}, {R12, -32}, {R13, -40}};
+static const Reg kept_regs[] = {RBX, R12, R13};
 
 static bool is_kept(const Compiler *c, Reg r)
 {
     return c->has_handlers || (c->home_ints >> r & 1);
 }
 
+static Mem saved_at(Reg r) { return mem(RBP, layout.slots[r]); }
+
 void compile_prologue(Compiler *c)
 {
+    begin_guard(c);
     x64_r(&c->a, X64_PUSH, RBP);
     x64_rr(&c->a, X64_MOV64, RBP, RSP);
     compile_stack_check(c);
     x64_ri(&c->a, X64_SUB64, RSP, c->frame);
-    x64_rm(&c->a, X64_MOV64_ST, CONTEXT, mem(RBP, -8));
+    x64_rm(&c->a, X64_MOV64_ST, CONTEXT, saved_at(CONTEXT));
     for (unsigned k = 0; k < 3; k++)
-        if (is_kept(c, kept_regs[k].reg))
-            x64_rm(&c->a, X64_MOV64_ST, kept_regs[k].reg,
-                   mem(RBP, kept_regs[k].at));
+        if (is_kept(c, kept_regs[k]))
+            x64_rm(&c->a, X64_MOV64_ST, kept_regs[k], saved_at(kept_regs[k]));
+    guard_frame(&c->a.guard);
     receive_parameters(c);
     homes_at_label(c);
     zero_locals(c);
@@ -307,9 +381,8 @@ void compile_prologue(Compiler *c)
 static void restore_kept(Compiler *c)
 {
     for (unsigned k = 0; k < 3; k++)
-        if (is_kept(c, kept_regs[k].reg))
-            x64_rm(&c->a, X64_MOV64, kept_regs[k].reg,
-                   mem(RBP, kept_regs[k].at));
+        if (is_kept(c, kept_regs[k]))
+            x64_rm(&c->a, X64_MOV64, kept_regs[k], saved_at(kept_regs[k]));
 }
 
 static void compile_epilogue(Compiler *c)
@@ -339,6 +412,7 @@ void compile_return(Compiler *c)
     }
     send_values(c, t->n_results, types, abi_result, R10, 0);
     compile_epilogue(c);
+    announce_end(c, facts_of_results(t));
     emit_ret(c);
 }
 
@@ -349,13 +423,15 @@ void compile_return(Compiler *c)
 typedef struct {
     AbiSize size;
     const FuncType *type;
+    GuardExit exit;
 } Call;
 
 /* Sends the arguments.  The callee's FuncRef, if any, is in `through`: kept in
  * memory at [rsp] meanwhile. */
 static Call prepare_call(Compiler *c, const FuncType *t)
 {
-    Call call = {abi_size(t), t};
+    Call call = {
+        abi_size(t), t, {facts_of_params(t), CALL_KEEPS, facts_of_results(t)}};
     uint32_t first = c->depth - t->n_params;
     for (uint32_t k = window(c); k < first; k++)
         if (c->stack[k].place == AT_REG)
@@ -408,8 +484,9 @@ static void take_results(Compiler *c, const Call *call)
         x64_ri(&c->a, X64_ADD64, RSP, (int32_t)call->size.results);
 }
 
-static void call_own(Compiler *c, uint32_t k)
+static void call_own(Compiler *c, uint32_t k, GuardExit exit)
 {
+    announce(c, exit, c->own);
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, code_table));
     x64_m(&c->a, X64_CALL, mem(SCRATCH, 8 * (int32_t)k));
     note_position(c, 0);
@@ -422,8 +499,9 @@ static void load_memory_base_of_callee(Compiler *c)
 }
 
 /* Calls through the FuncRef in r11, perhaps of another instance. */
-void call_through(Compiler *c)
+void call_through(Compiler *c, GuardExit exit)
 {
+    announce(c, exit, FACT_BASE(MEMORY_BASE));
     x64_rm(&c->a, X64_MOV64, CONTEXT, FIELD(SCRATCH, FuncRef, context));
     load_memory_base_of_callee(c);
     x64_m(&c->a, X64_CALL, FIELD(SCRATCH, FuncRef, code));
@@ -443,10 +521,10 @@ void emit_call(Compiler *c, const Rule *rule)
     uint32_t index = reader_u32(&c->r), n = c->m->n_imported_funcs;
     Call call = prepare_call(c, &c->m->func_types[index]->func);
     if (index >= n) {
-        call_own(c, index - n);
+        call_own(c, index - n, call.exit);
     } else {
         x64_rm(&c->a, X64_MOV64, SCRATCH, import_slot(c, index));
-        call_through(c);
+        call_through(c, call.exit);
     }
     take_results(c, &call);
 }
@@ -522,13 +600,14 @@ static void call_found(Compiler *c, const FuncType *t)
 {
     Call call = prepare_call(c, t);
     Label other = asm_label(&c->a), back = asm_label(&c->a);
+    announce(c, call.exit, c->own);
     x64_rm(&c->a, X64_MOV64, SCRATCH, callee_slot());
     x64_rm(&c->a, X64_CMP64, CONTEXT, FIELD(SCRATCH, FuncRef, context));
     x64_jcc(&c->a, CC_NE, other);
     x64_m(&c->a, X64_CALL, FIELD(SCRATCH, FuncRef, code));
     note_position(c, 0);
     asm_bind(&c->a, back);
-    add_aside(c, ASIDE_CALL, other, back);
+    add_aside(c, ASIDE_CALL, other, back)->exit = call.exit;
     take_results(c, &call);
 }
 
@@ -556,9 +635,9 @@ static void shift_stack_args(Compiler *c, uint32_t bytes, bool through)
         x64_r(&c->a, X64_PUSH, RAX);
     x64_m(&c->a, X64_PUSH, mem(RBP, 8));
     x64_m(&c->a, X64_PUSH, mem(RBP, 0));
-    for (uint32_t k = bytes; k > 0; k -= 16) {
-        load_reg(c, T_V128, VEC_SCRATCH, mem(RSP, (int32_t)k + 8));
-        store_reg(c, T_V128, mem(RBP, to + (int32_t)k - 16), VEC_SCRATCH);
+    for (int32_t k = (int32_t)bytes - 8; k >= 0; k -= 8) {
+        x64_rm(&c->a, X64_MOV64, SCRATCH, mem(RSP, k + 24));
+        x64_rm(&c->a, X64_MOV64_ST, SCRATCH, mem(RBP, to + k));
     }
     x64_rm(&c->a, X64_MOV64, SCRATCH, mem(RSP, 8));
     x64_rm(&c->a, X64_MOV64_ST, SCRATCH, mem(RBP, to - 8));
@@ -606,12 +685,14 @@ static void return_call_found(Compiler *c, const FuncType *t)
     leave_for(c, t, true);
     x64_rm(&c->a, X64_CMP64, CONTEXT, FIELD(SCRATCH, FuncRef, context));
     x64_jcc(&c->a, CC_NE, other);
+    announce_end(c, facts_of_params(t));
     x64_m(&c->a, X64_JMP, FIELD(SCRATCH, FuncRef, code));
     asm_bind(&c->a, other);
-    x64_mov_imm64(&c->a, MEMORY_BASE, abi_size(t).args);
-    x64_rr(&c->a, X64_MOVD, VEC_SCRATCH, MEMORY_BASE);
-    x64_rm(&c->a, X64_MOV64, MEMORY_BASE, FIELD(CONTEXT, Instance, helpers));
-    x64_m(&c->a, X64_JMP, mem(MEMORY_BASE, 8 * HELPER_TAIL_ACROSS));
+    x64_rm(&c->a, X64_MOV64_ST, SCRATCH, mem(RSP, -8)); /* in the red zone */
+    x64_mi(&c->a, X64_MOV64, mem(RSP, -16), (int32_t)abi_size(t).args);
+    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, helpers));
+    announce_end(c, facts_of_params(t));
+    x64_m(&c->a, X64_JMP, mem(SCRATCH, 8 * HELPER_TAIL_ACROSS));
     go_dead(c);
 }
 
@@ -627,6 +708,7 @@ void emit_return_call(Compiler *c, const Rule *rule)
         return;
     }
     leave_for(c, t, false);
+    announce_end(c, facts_of_params(t));
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, code_table));
     x64_m(&c->a, X64_JMP, mem(SCRATCH, 8 * (int32_t)(index - n)));
     go_dead(c);

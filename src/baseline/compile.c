@@ -217,6 +217,7 @@ static bool lay_out_frame(Compiler *c)
 bool baseline_compile(Compiler *c, const Module *m, const Func *f,
                       const BaselineConfig *config, BaselineCode *out)
 {
+    *out = (BaselineCode){0};
     begin(c, m, f, config);
     if (!lay_out_frame(c))
         return false;
@@ -224,11 +225,11 @@ bool baseline_compile(Compiler *c, const Module *m, const Func *f,
     choose_homes(c);
     for (uint32_t k = 0; k < c->n_locals; k++)
         c->locals[k].refs = 0;
-    if (!compile_body(c))
+    if (!compile_body(c) || !asm_finish(&c->a)) {
+        *out =
+            (BaselineCode){.refused = c->a.guard.refused, .refused_at = c->at};
         return false;
-    note_mark(c, POSITION_DATA); /* constants */
-    if (!asm_finish(&c->a))
-        return false;
+    }
     *out = (BaselineCode){
         .bytes = c->a.start,
         .size = asm_pos(&c->a),

@@ -74,6 +74,7 @@ typedef struct {
     uint8_t kind; /* AsideKind */
     Label label, back;
     uint32_t offset;
+    GuardExit exit; /* ASIDE_CALL */
 } Aside;
 
 typedef struct Compiler {
@@ -105,6 +106,9 @@ typedef struct Compiler {
     uint32_t stack_args;  /* bytes that the function pops */
     bool has_handlers;
     uint32_t cache_ints, cache_vecs; /* registers of the cache */
+
+    Facts own;      /* what functions of this instance want of r14 and r15 */
+    Facts at_loops; /* all that holds at the heads of loops */
 
     Cold *colds;
     uint32_t n_colds, colds_capacity;
@@ -218,7 +222,7 @@ Label cold_exit(Compiler *c, ErrorCode code); /* where it fails so */
 void trap_if(Compiler *c, uint8_t cond, ErrorCode code);
 void trap_now(Compiler *c, ErrorCode code);
 void fail_if_error(Compiler *c); /* eax is not ERR_OK */
-void add_aside(Compiler *c, AsideKind kind, Label label, Label back);
+Aside *add_aside(Compiler *c, AsideKind kind, Label label, Label back);
 void note_position(Compiler *c, uint32_t flags);
 void note_mark(Compiler *c, uint32_t flags); /* if it lists */
 void jump_if(Compiler *c, uint8_t cond, Label l);
@@ -230,7 +234,7 @@ void compile_prologue(Compiler *c);
 void compile_return(Compiler *c);
 void compile_returned_slots(Compiler *c);
 void load_memory_base(Compiler *c);
-void call_through(Compiler *c);
+void call_through(Compiler *c, GuardExit exit);
 void load_type_id(Compiler *c, Reg to, uint32_t type);
 Reg source_of(const Compiler *c, const Operand *o); /* where it is, or NO_REG */
 void call_helper(Compiler *c, unsigned helper);

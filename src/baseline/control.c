@@ -50,11 +50,13 @@ void fail_if_error(Compiler *c)
     x64_jcc(&c->a, CC_NE, cold_exit(c, ERR_OK));
 }
 
-void add_aside(Compiler *c, AsideKind kind, Label label, Label back)
+Aside *add_aside(Compiler *c, AsideKind kind, Label label, Label back)
 {
     c->asides =
         grow(c->asides, &c->asides_capacity, c->n_asides, sizeof(Aside));
-    c->asides[c->n_asides++] = (Aside){kind, label, back, c->at};
+    Aside *a = &c->asides[c->n_asides++];
+    *a = (Aside){kind, label, back, c->at, {0}};
+    return a;
 }
 
 static void emit_colds(Compiler *c)
@@ -76,7 +78,7 @@ static void emit_colds(Compiler *c)
         if (aside->kind == ASIDE_CHECK)
             call_helper(c, HELPER_CHECK);
         else
-            call_through(c);
+            call_through(c, aside->exit);
         x64_jmp(&c->a, aside->back);
     }
 }
@@ -415,6 +417,7 @@ void emit_br_table(Compiler *c, const Rule *rule)
     x64_lea_label(&c->a, RCX, table);
     x64_rm(&c->a, X64_MOVSXD, SCRATCH, mem_index(RCX, SCRATCH, 2, 0));
     x64_rr(&c->a, X64_ADD64, RCX, SCRATCH);
+    guard_announce(&c->a.guard, (GuardExit){0, 0, FACTS_ALL});
     x64_r(&c->a, X64_JMP, RCX);
     free_reg(c, T_I64, RCX);
     asm_align(&c->a, 4);
@@ -470,6 +473,7 @@ void emit_loop(Compiler *c, const Rule *rule)
     settle_flags(c);
     Block *b = open_with_type(c, OP_LOOP);
     restore_homes(c);
+    guard_forget(&c->a.guard, c->at_loops);
     asm_bind(&c->a, b->label);
     homes_at_label(c);
     check_limit_here(c);
@@ -591,7 +595,7 @@ void emit_try_table(Compiler *c, const Rule *rule)
         if (!any)
             x64_jmp(&c->a, past);
         any = true;
-        c->landings[h] = asm_pos(&c->a);
+        c->landings[h] = asm_enter(&c->a);
         compile_landing(c);
         uint32_t n_values;
         const Type *types;
@@ -635,7 +639,7 @@ void emit_catch(Compiler *c, const Rule *rule)
     reset_operands(c, b, t ? t->n_params : 0, t ? t->types : NULL, true);
     if (k == c->f->n_handlers)
         return;
-    c->landings[k] = asm_pos(&c->a);
+    c->landings[k] = asm_enter(&c->a);
     compile_landing(c);
     b->exn_slot = c->f->handlers[k].exn_slot;
 }
@@ -828,9 +832,11 @@ bool compile_body(Compiler *c)
         if (UNLIKELY(c->config->metered))
             meter(c, rule);
         rule->emit(c, rule);
-        if (UNLIKELY(c->a.failed || asm_pos(&c->a) > c->most_code))
+        if (UNLIKELY(c->a.failed || c->a.guard.refused
+                     || asm_pos(&c->a) > c->most_code))
             return false;
     }
     emit_colds(c);
+    note_mark(c, POSITION_DATA); /* constants come behind */
     return true;
 }

@@ -224,8 +224,7 @@ static void ask_match(Compiler *c, Reg r, Target t, Label no)
     x64_mi(&c->a, X64_MOV32, mem(RBP, -FRAME_FIXED), (int32_t)t.code);
     x64_r(&c->a, X64_PUSH, r);
     x64_r(&c->a, X64_PUSH, r);
-    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, helpers));
-    x64_m(&c->a, X64_CALL, mem(SCRATCH, 8 * HELPER_MATCH));
+    call_helper(c, HELPER_MATCH);
     x64_rr(&c->a, X64_TEST32, SCRATCH, SCRATCH);
     x64_rm(&c->a, X64_LEA64, RSP, mem(RSP, 16));
     x64_jcc(&c->a, CC_E, no);

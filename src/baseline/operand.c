@@ -222,7 +222,7 @@ void take_int(Compiler *c, Reg r)
             abort(); /* a popped operand has it: the emitter's mistake */
         if (c->free_ints) {
             Reg to = alloc_int(c);
-            x64_rr(&c->a, X64_MOV64, to, r);
+            move_reg(c, o->type, to, r);
             o->reg = to;
         } else {
             spill(c, o);
@@ -279,16 +279,21 @@ Mem memory_of(const Compiler *c, const Operand *o)
                                : local_slot(c, (uint32_t)o->value);
 }
 
+/* Two flags say it: parity, and behind it zero, which the moves leave. */
+static void setcc_float(Compiler *c, bool equal, Reg r)
+{
+    x64_setcc(&c->a, equal ? CC_NP : CC_P, r);
+    x64_rr(&c->a, X64_MOVZX8, r, r);
+    x64_cmov32_m(&c->a, CC_NE, r, asm_const32(&c->a, !equal));
+}
+
 static void setcc(Compiler *c, uint8_t cond, Reg r)
 {
     if (cond == COND_FLOAT_EQ || cond == COND_FLOAT_NE) {
-        bool eq = cond == COND_FLOAT_EQ;
-        x64_setcc(&c->a, eq ? CC_NP : CC_P, SCRATCH);
-        x64_setcc(&c->a, eq ? CC_E : CC_NE, r);
-        x64_rr(&c->a, eq ? X64_AND32 : X64_OR32, r, SCRATCH);
-    } else {
-        x64_setcc(&c->a, (Cond)cond, r);
+        setcc_float(c, cond == COND_FLOAT_EQ, r);
+        return;
     }
+    x64_setcc(&c->a, (Cond)cond, r);
     x64_rr(&c->a, X64_MOVZX8, r, r);
 }
 

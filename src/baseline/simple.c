@@ -155,7 +155,8 @@ void emit_select(Compiler *c, const Rule *rule)
 }
 
 /* ---- memory.  In the guarded forms the address, 32 bits zero-extended, is
- * the index, and what is outside faults; otherwise it is compared. */
+ * the index, and what is outside faults; otherwise it is compared.  What is
+ * allowed in the guarded forms is in target/x64/guard.h. */
 
 MemArg read_memarg(Compiler *c)
 {
@@ -180,16 +181,14 @@ static Mem guarded(Compiler *c, Operand *address, uint64_t offset)
     if (address->place == AT_CONST) {
         uint64_t ea = (uint32_t)address->value + offset;
         if (ea <= DISP_MAX)
-            return mem(MEMORY_BASE, (int32_t)ea);
-        x64_mov_imm64(&c->a, SCRATCH, ea);
-        return mem_index(MEMORY_BASE, SCRATCH, 0, 0);
+            return mem_guest(MEMORY_BASE, NO_REG, (int32_t)ea);
     }
     Reg r = use(c, address);
     if (offset <= DISP_MAX)
-        return mem_index(MEMORY_BASE, r, 0, (int32_t)offset);
+        return mem_guest(MEMORY_BASE, r, (int32_t)offset);
     x64_mov_imm64(&c->a, SCRATCH, offset);
-    x64_rr(&c->a, X64_ADD64, SCRATCH, r);
-    return mem_index(MEMORY_BASE, SCRATCH, 0, 0);
+    x64_rm(&c->a, X64_LEA64, SCRATCH, mem_guest(MEMORY_BASE, SCRATCH, 0));
+    return mem_guest(SCRATCH, r, 0);
 }
 
 /* r11 = the register + n; traps if that wraps around. */

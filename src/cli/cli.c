@@ -212,3 +212,27 @@ chi_module *cli_load(const CliFile *f)
         cli_error(f, &err);
     return m;
 }
+
+void cli_warn_of_tier(void)
+{
+    const char *why;
+    if (chi_native_missed(&why))
+        fprintf(stderr,
+                "chiasm: warning: interpreting, for no machine code can run "
+                "here: %s\n",
+                why);
+}
+
+chi_store *cli_store(const chi_limits *limits, const chi_config *config)
+{
+    chi_error err = {0};
+    chi_store *s = chi_store_new(limits);
+    if (s && !chi_store_configure(s, config, &err)) {
+        fprintf(stderr, "chiasm: %s\n", err.message);
+        chi_store_free(s);
+        return NULL;
+    }
+    if (config->tier == CHI_TIER_AUTO)
+        cli_warn_of_tier();
+    return s;
+}

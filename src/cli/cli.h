@@ -65,6 +65,10 @@ bool cli_write(const char *path, const void *data, size_t len);
 bool cli_is_binary(const CliFile *f);
 /* Binary or WAT; prints the error. */
 chi_module *cli_load(const CliFile *f);
+/* A store so configured; says if that cannot be, or is slower than wished. */
+chi_store *cli_store(const chi_limits *limits, const chi_config *config);
+/* Says, once, that code is interpreted for want of better. */
+void cli_warn_of_tier(void);
 /* Prints an error of that file. */
 void cli_error(const CliFile *f, const chi_error *err);
 

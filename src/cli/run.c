@@ -14,6 +14,7 @@ enum { PRELOADS_MAX = 16, GRANTS_MAX = 64 };
 typedef struct {
     const char *invoke;
     chi_limits limits;
+    chi_config config;
     struct {
         const char *name, *file;
     } preload[PRELOADS_MAX];
@@ -44,9 +45,15 @@ static bool read_seconds(const char *text, uint64_t *out_ns)
     return true;
 }
 
-static bool read_tier(const char *v)
+/* What is wrong, or NULL. */
+static const char *read_tier(const char *v, chi_tier *out)
 {
-    return !strcmp(v, "auto") || !strcmp(v, "interp");
+    static const char *const tiers[] = {"auto", "interp", "baseline"};
+    for (int k = 0; k < 3; k++)
+        if (!strcmp(v, tiers[k]))
+            return (*out = (chi_tier)k), NULL;
+    return strcmp(v, "optimize") ? "is auto, interp or baseline"
+                                 : "optimize is not built yet";
 }
 
 static bool add_preload(RunOptions *o, char *v)
@@ -93,7 +100,7 @@ static const char *take_option(RunOptions *o, const char *name, char *v)
     if (!strcmp(name, "--timeout"))
         return read_seconds(v, &o->timeout_ns) ? NULL : "wants seconds";
     if (!strcmp(name, "--tier"))
-        return read_tier(v) ? NULL : "other than auto, interp: not built yet";
+        return read_tier(v, &o->config.tier);
     if (!strcmp(name, "--preload"))
         return add_preload(o, v) ? NULL : "wants NAME=FILE, 16 at most";
     if (!strcmp(name, "--dir"))
@@ -485,10 +492,10 @@ int command_run(int argc, char **argv)
     Run r = {.options = &o, .wasi = new_wasi(&o, argv + i, argc - i)};
     if (!r.wasi)
         return EXIT_USAGE;
-    r.store = chi_store_new(&o.limits);
-    if (o.timeout_ns)
+    r.store = cli_store(&o.limits, &o.config);
+    if (r.store && o.timeout_ns)
         limit_time(&r, o.timeout_ns);
-    status = run_file(&r, argv + i, argc - i);
+    status = r.store ? run_file(&r, argv + i, argc - i) : EXIT_USAGE;
     while (r.n > 0)
         chi_instance_free(r.known[--r.n].instance);
     chi_store_free(r.store);

@@ -23,6 +23,7 @@ int command_wast(int argc, char **argv)
     }
     if (i >= argc)
         return cli_usage(argv[0], "a file is wanted");
+    cli_warn_of_tier();
     for (; i < argc; i++) {
         CliFile f;
         if (!cli_read(argv[i], &f)) {

@@ -40,11 +40,15 @@ bool listing_make(const Module *m, const Func *f, MemoryForm best,
     Compiler *c = baseline_new();
     if (!c)
         return error_set(err, ERR_MEMORY, ERROR_NO_OFFSET, "out of memory");
-    BaselineCode code;
+    BaselineCode code = {0};
     baseline_list(c);
     bool made = baseline_compile(c, m, f, &config, &code);
     bool copied = made && copy_out(&code, out);
     baseline_free(c);
+    if (!made && code.refused)
+        return error_set(err, ERR_LIMIT, code.refused_at,
+                         "the access verifier refuses the code: %s",
+                         code.refused);
     if (!made)
         return error_set(err, ERR_LIMIT, f->start,
                          "the function is too large to be compiled; it is "

@@ -1,4 +1,6 @@
 /* Compiled code of modules, and instances that use it. */
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,6 +195,22 @@ static void publish(NativeModule *n, uint32_t k, NativeCode *code)
                      __ATOMIC_RELEASE);
 }
 
+/* A mistake of the compiler: harmless, as the code is not run; but tests, and
+ * builds with assertions, are to stop at it. */
+static void report_refusal(const Func *f, const BaselineCode *code)
+{
+    const char *wanted = getenv("CHIASM_VERIFY");
+    bool stops = wanted && !strcmp(wanted, "abort");
+    assert((stops = true));
+    if (!stops)
+        return;
+    fprintf(stderr,
+            "chiasm: the access verifier refuses function %u at offset 0x%x: "
+            "%s\n",
+            f->index, code->refused_at, code->refused);
+    abort();
+}
+
 /* What the compiler refuses: a function whose code or frame would be out of
  * all proportion. */
 static ErrorCode leave_to_interpreter(NativeModule *n, uint32_t k)
@@ -215,8 +233,11 @@ static ErrorCode compile(NativeModule *n, uint32_t k)
     const Func *f = &n->module->funcs[k];
     BaselineCode code;
     CodeSpan span;
-    if (!baseline_compile(compiler, n->module, f, &n->config, &code))
+    if (!baseline_compile(compiler, n->module, f, &n->config, &code)) {
+        if (code.refused)
+            report_refusal(f, &code);
         return leave_to_interpreter(n, k);
+    }
     NativeCode *kept = calloc(1, sizeof *kept);
     if (!kept)
         return ERR_MEMORY;
@@ -340,7 +361,7 @@ static NativeModule *find_module(Module *m, const BaselineConfig *config)
 static NativeModule *module_of(const Instance *i)
 {
     BaselineConfig config = {
-        .memory0 = i->memory0->form,
+        .memory0 = i->e.store->checks_all ? MEMORY_EXPLICIT : i->memory0->form,
         .cpu = cpu,
         .metered = i->e.store->metered,
         .n_cache = i->e.store->native_cache,
@@ -386,7 +407,8 @@ bool native_attach(Instance *i, Error *err)
     for (uint32_t k = 0; again && k < n->n; k++)
         if (i->own_funcs[k].func)
             i->own_funcs[k].code = n->table[k];
-    native_watch_faults();
+    if (!i->e.store->checks_all)
+        native_watch_faults();
     return true;
 }
 

@@ -12,7 +12,6 @@
 
 static Assembler a; /* under the global lock */
 static uintptr_t leave_stub, fail_stub, lazy_stub, restore_stub;
-enum { VEC_BYTES = XMM7 }; /* of HELPER_TAIL_ACROSS */
 static const void *helpers[HELPER_STEP + OP_COUNT];
 const void *const *native_helpers = helpers;
 
@@ -216,7 +215,8 @@ static void emit_tail_across(void)
 {
     enum { DOWN = 32 };
     Label again = asm_label(&a), loop = asm_label(&a), done = asm_label(&a);
-    x64_rr(&a, X64_MOVD_ST, VEC_BYTES, R15);
+    x64_rm(&a, X64_MOV64, R11, mem(RSP, -8));
+    x64_rm(&a, X64_MOV64, R15, mem(RSP, -16));
     x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, -8 - DOWN));
     x64_mov_imm64(&a, R14, restore_stub + 1);
     x64_rm(&a, X64_CMP64, R14, mem(RSP, 0));

@@ -164,6 +164,8 @@ struct chi_store {
     uintptr_t native_stack_limit;
     uint8_t tier;         /* Tier */
     uint8_t native_cache; /* for tests: BaselineConfig.n_cache */
+    bool checks_all;      /* compiled code never faults */
+    bool keeps_tier;      /* was told its tier, or the use of faults */
     uint64_t fuel;        /* instructions left, when metered */
     bool metered;
     _Atomic(Thread *) owner;  /* the thread inside, or NULL */

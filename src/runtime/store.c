@@ -181,15 +181,36 @@ static bool has_instances(const Store *s)
     return false;
 }
 
+/* Does it matter which one it is? */
+static bool has_tier(const Store *s)
+{
+    return s->keeps_tier || has_instances(s);
+}
+
+static bool may_share(const Store *a, const Store *b, Error *err)
+{
+    static const char *const names[] = {"interp", "baseline"};
+    if (!has_tier(a) || !has_tier(b))
+        return true;
+    if (a->tier != b->tier)
+        return error_set(err, ERR_LINK, ERROR_NO_OFFSET,
+                         "its store runs by tier \"%s\", not \"%s\"",
+                         names[b->tier], names[a->tier]);
+    if (a->tier == TIER_BASELINE && a->checks_all != b->checks_all)
+        return error_set(err, ERR_LINK, ERROR_NO_OFFSET,
+                         "the code of its store %s signals",
+                         a->checks_all ? "uses" : "does without");
+    return true;
+}
+
 bool store_merge(Store *a, Store *b, Error *err)
 {
     a = store_target(a);
     b = store_target(b);
     if (a == b)
         return true;
-    if (a->tier != b->tier && has_instances(a) && has_instances(b))
-        return error_set(err, ERR_LINK, ERROR_NO_OFFSET,
-                         "instances of different tiers cannot be linked");
+    if (!may_share(a, b, err))
+        return false;
     bool owns_a = store_seize(a);
     if (!owns_a || !store_seize(b)) {
         if (owns_a)
@@ -197,8 +218,11 @@ bool store_merge(Store *a, Store *b, Error *err)
         return error_set(err, ERR_BUSY, ERROR_NO_OFFSET,
                          "a store cannot merge while its code runs");
     }
-    if (has_instances(b) && !has_instances(a))
+    if (has_tier(b) && !has_tier(a)) {
         a->tier = b->tier;
+        a->checks_all = b->checks_all;
+        a->keeps_tier = b->keeps_tier;
+    }
     store_ref(b);
     merge(a, b);
     store_yield(b);

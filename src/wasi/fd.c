@@ -257,7 +257,7 @@ static bool put_entry(void *env, const Entry *e)
                 .type = e->type};
     put(l, &d, sizeof d);
     put(l, e->name, e->name_len);
-    return l->left && call_poll(l->c);
+    return l->left;
 }
 
 Errno fd_readdir(Call *c, const uint64_t *a)
@@ -270,7 +270,7 @@ Errno fd_readdir(Call *c, const uint64_t *a)
         return WASI_NOTDIR;
     if (!guest_at(c, a[1], a[2]) || !guest_at(c, a[4], 4))
         return WASI_FAULT;
-    Errno e = l.left ? f->kind->list(f, a[3], put_entry, &l) : WASI_SUCCESS;
+    Errno e = l.left ? f->kind->list(c, f, a[3], put_entry, &l) : WASI_SUCCESS;
     if (!e)
         guest_write32(c, a[4], (uint32_t)(a[2] - l.left));
     return e;

@@ -60,13 +60,13 @@ static bool give_entry(const File *f, const Raw *raw, uint64_t own, EntryFn *fn,
     return fn(env, &e);
 }
 
-static Errno list(File *f, uint64_t cookie, EntryFn *fn, void *env)
+static Errno list(Call *c, File *f, uint64_t cookie, EntryFn *fn, void *env)
 {
     _Alignas(Raw) char buffer[8192];
     Filestat own;
     if (lseek(f->fd, (off_t)cookie, SEEK_SET) < 0 || host_file_stat(f, &own))
         return wasi_errno(errno);
-    for (;;) {
+    while (call_poll(c)) {
         long n = syscall(SYS_getdents64, f->fd, buffer, sizeof buffer);
         if (n <= 0)
             return result((int)n);
@@ -77,6 +77,7 @@ static Errno list(File *f, uint64_t cookie, EntryFn *fn, void *env)
             at += raw->bytes;
         }
     }
+    return WASI_INTR;
 }
 
 /* ---- below a directory */

@@ -22,7 +22,7 @@ static uint64_t nanoseconds(struct timespec t)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static uint64_t now(chi_wasi *w, uint64_t id)
+uint64_t wait_now(chi_wasi *w, uint64_t id)
 {
     struct timespec t;
     if (w->virtual_clock)
@@ -35,7 +35,7 @@ Errno wait_clock_time_get(Call *c, const uint64_t *a)
 {
     if (a[0] > CLOCK_ID_MONOTONIC)
         return WASI_INVAL;
-    guest_write64(c, a[2], now(c->w, a[0]));
+    guest_write64(c, a[2], wait_now(c->w, a[0]));
     return WASI_SUCCESS;
 }
 
@@ -82,7 +82,8 @@ static void begin_clock(Poll *p, Wait *w)
         be_ready(p, w, WASI_INVAL);
         return;
     }
-    uint64_t from = w->s.clock.flags & CLOCK_ABSOLUTE ? 0 : now(p->c->w, id);
+    uint64_t from =
+        w->s.clock.flags & CLOCK_ABSOLUTE ? 0 : wait_now(p->c->w, id);
     w->deadline = timeout > UINT64_MAX - from ? UINT64_MAX : from + timeout;
 }
 
@@ -126,7 +127,7 @@ static uint64_t look_at_clocks(Poll *p)
         Wait *w = &p->waits[k];
         if (w->s.tag != EVENT_CLOCK || w->ready)
             continue;
-        uint64_t time = now(p->c->w, w->s.clock.id);
+        uint64_t time = wait_now(p->c->w, w->s.clock.id);
         if (time >= w->deadline)
             be_ready(p, w, WASI_SUCCESS);
         else if (w->deadline - time < next)

@@ -9,6 +9,7 @@
 
 #include "wasi/guest.h"
 #include "wasi/host.h"
+#include "wasi/tree.h"
 
 /* ---- failures */
 
@@ -216,13 +217,20 @@ static bool add_stream(chi_wasi *w, const chi_wasi_stream *s, int fd,
 
 static bool add_directory(chi_wasi *w, const chi_wasi_dir *d, chi_error *err)
 {
-    File *f = host_directory_open(d->host, d->flags & CHI_WASI_READ_ONLY);
+    bool read_only = d->flags & CHI_WASI_READ_ONLY;
+    File *f = d->host
+                  ? host_directory_open(d->host, read_only)
+                  : tree_new(w, d->entries, d->n_entries, d->limit, read_only);
     if (f && !(f->preopen = strdup(d->guest))) {
         file_put(f);
         f = NULL;
         errno = ENOMEM;
     }
-    return add_file(w, f, d->host, err);
+    if (!add_file(w, f, d->host ? d->host : d->guest, err))
+        return false;
+    atomic_fetch_add(&f->refs, 1);
+    w->dirs[w->n_dirs++] = f;
+    return true;
 }
 
 /* Half of what this process may open is left to it. */
@@ -240,6 +248,9 @@ static bool fill(chi_wasi *w, const chi_wasi_options *o, chi_error *err)
     if (!copy_strings(&w->args, o->args, o->n_args)
         || !copy_strings(&w->env, o->env, o->n_env))
         return fail(err, CHI_MEMORY, "arguments", ENOMEM);
+    w->dirs = calloc(o->n_dirs + 1, sizeof(File *));
+    if (!w->dirs)
+        return fail(err, CHI_MEMORY, "directories", ENOMEM);
     for (int k = 0; k < 3; k++)
         if (!add_stream(w, &o->streams[k], k, err))
             return false;
@@ -282,6 +293,9 @@ void chi_wasi_free(chi_wasi *w)
     descriptor_close_all(w);
     for (int k = 0; k < 3; k++)
         file_put(w->streams[k]);
+    for (size_t k = 0; k < w->n_dirs; k++)
+        file_put(w->dirs[k]);
+    free(w->dirs);
     pthread_mutex_destroy(&w->lock);
     free(w->args.data);
     free(w->env.data);
@@ -299,6 +313,15 @@ bool chi_wasi_exited(const chi_wasi *w, uint32_t *status)
         *status = w->status;
     pthread_mutex_unlock(lock);
     return exited;
+}
+
+bool chi_wasi_walk(const chi_wasi *w, const char *guest, chi_wasi_entry_fn *fn,
+                   void *env)
+{
+    for (size_t k = 0; k < w->n_dirs; k++)
+        if (!strcmp(w->dirs[k]->preopen, guest))
+            return tree_walk(w->dirs[k], fn, env);
+    return false;
 }
 
 const void *chi_wasi_output(const chi_wasi *w, int fd, size_t *len)

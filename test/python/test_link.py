@@ -349,7 +349,6 @@ def test_instance_and_instantiate_are_the_same():
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"tier": "baseline"}, NotImplementedError),
         ({"tier": "optimize"}, NotImplementedError),
         ({"tier": "fast"}, ValueError),
         ({"wasi": object()}, TypeError),
@@ -358,7 +357,9 @@ def test_instance_and_instantiate_are_the_same():
         ({"rubbish": 5}, TypeError),
         ({"config": chiasm.Config(deterministic=True)}, NotImplementedError),
         ({"config": chiasm.Config(passes="x")}, NotImplementedError),
-        ({"config": chiasm.Config(memory="small")}, NotImplementedError),
+        ({"config": chiasm.Config(memory="small")}, ValueError),
+        ({"config": chiasm.Config(memory=5)}, ValueError),
+        ({"config": chiasm.Config(), "store": chiasm.Store()}, ValueError),
     ],
 )
 def test_options_that_do_not_work_say_so(options, error):

@@ -36,6 +36,7 @@ def test_features():
     assert features["version"] == chiasm.__version__
     assert {"simd", "gc", "threads", "exceptions"} <= set(features["features"])
     assert "interp" in features["tiers"]
+    assert {"interp", "baseline", "optimize"} == {*features["tiers"], *features["refused"]}
 
 
 def test_ops():

@@ -1,4 +1,4 @@
-/* A label is one word.  Bound, it is its position and LABEL_BOUND.  Unbound,
+/* A label's place is one word.  Bound, it is its position and LABEL_BOUND.  Unbound,
  * it is the head of the chain of its uses: the position of the newest one's
  * displacement, which holds the next link in place of the distance to come.
  * A link's upper bits say how many bytes of immediate lie between that
@@ -106,6 +106,7 @@ void asm_reset(Assembler *a)
     a->at = a->start;
     a->failed = false;
     a->label_count = a->constant_count = a->offset_count = 0;
+    memset(&a->guard, 0, sizeof a->guard);
     memset(a->constant_head, 0, sizeof a->constant_head);
 }
 
@@ -127,37 +128,44 @@ Label asm_label(Assembler *a)
     if (!grow_array(a, (void **)&a->labels, &a->label_capacity, a->label_count,
                     sizeof *a->labels))
         return 0;
-    a->labels[a->label_count] = LINK_END;
+    a->labels[a->label_count] = (AsmLabel){LINK_END, FACTS_ALL};
     return a->label_count++;
 }
 
 bool asm_is_bound(const Assembler *a, Label l)
 {
-    return a->labels[l] & LABEL_BOUND;
+    return a->labels[l].place & LABEL_BOUND;
 }
 
 uint32_t asm_label_pos(const Assembler *a, Label l)
 {
     assert(asm_is_bound(a, l));
-    return a->labels[l] & ~LABEL_BOUND;
+    return a->labels[l].place & ~LABEL_BOUND;
+}
+
+uint32_t asm_enter(Assembler *a)
+{
+    guard_enter(&a->guard);
+    return asm_pos(a);
 }
 
 void asm_refer(Assembler *a, uint8_t *p, Label l, unsigned tail)
 {
-    uint32_t at = (uint32_t)(p - a->start), label = a->labels[l];
+    uint32_t at = (uint32_t)(p - a->start), label = a->labels[l].place;
     if (label & LABEL_BOUND) {
         put32(p, (label & ~LABEL_BOUND) - (at + 4 + tail));
     } else {
         put32(p, label);
-        a->labels[l] = at | (uint32_t)code_of_tail[tail] << LINK_TAIL;
+        a->labels[l].place = at | (uint32_t)code_of_tail[tail] << LINK_TAIL;
     }
 }
 
 void asm_bind(Assembler *a, Label l)
 {
-    uint32_t here = asm_pos(a), link = a->labels[l];
+    uint32_t here = asm_pos(a), link = a->labels[l].place;
     assert(a->failed || !(link & LABEL_BOUND));
-    a->labels[l] = here | LABEL_BOUND;
+    a->guard.known &= a->labels[l].facts;
+    a->labels[l] = (AsmLabel){here | LABEL_BOUND, a->guard.known};
     if (a->failed)
         return; /* the uses are gone */
     while (link != LINK_END) {
@@ -189,14 +197,29 @@ static void put_jump(Assembler *a, Label l, uint8_t near, unsigned head,
     asm_advance(a, head_length + 4);
 }
 
-void x64_jmp(Assembler *a, Label l) { put_jump(a, l, 0xeb, 0xe9, 1); }
+static void jump_facts(Assembler *a, Label l, Facts here)
+{
+    guard_jump(&a->guard, &a->labels[l].facts, asm_is_bound(a, l), here);
+}
+
+void x64_jmp(Assembler *a, Label l)
+{
+    put_jump(a, l, 0xeb, 0xe9, 1);
+    jump_facts(a, l, a->guard.known);
+    a->guard.known = FACTS_ALL;
+}
 
 void x64_jcc(Assembler *a, Cond cc, Label l)
 {
     put_jump(a, l, (uint8_t)(0x70 + cc), 0x800f + ((unsigned)cc << 8), 2);
+    jump_facts(a, l, a->guard.known);
 }
 
-void x64_call_label(Assembler *a, Label l) { put_jump(a, l, 0, 0xe8, 1); }
+void x64_call_label(Assembler *a, Label l)
+{
+    put_jump(a, l, 0, 0xe8, 1);
+    guard_leave(&a->guard);
+}
 
 void x64_lea_label(Assembler *a, Reg reg, Label l)
 {
@@ -207,10 +230,16 @@ static uint32_t put_short(Assembler *a, uint8_t opcode)
 {
     put16(a->at, opcode);
     asm_advance(a, 2);
+    guard_short_jump(&a->guard);
     return asm_pos(a);
 }
 
-uint32_t x64_jmp_short(Assembler *a) { return put_short(a, 0xeb); }
+uint32_t x64_jmp_short(Assembler *a)
+{
+    uint32_t at = put_short(a, 0xeb);
+    a->guard.known = FACTS_ALL;
+    return at;
+}
 
 uint32_t x64_jcc_short(Assembler *a, Cond cc)
 {
@@ -219,6 +248,7 @@ uint32_t x64_jcc_short(Assembler *a, Cond cc)
 
 void x64_land(Assembler *a, uint32_t jump)
 {
+    guard_land(&a->guard);
     if (a->failed)
         return;
     uint32_t distance = asm_pos(a) - jump;
@@ -238,6 +268,7 @@ void asm_bytes(Assembler *a, const void *bytes, uint32_t n)
         return;
     memcpy(a->at, bytes, n);
     asm_advance(a, n);
+    guard_data(&a->guard);
 }
 
 void asm_align(Assembler *a, unsigned n) { x64_nop(a, -asm_pos(a) & (n - 1)); }
@@ -250,6 +281,8 @@ void asm_offset32(Assembler *a, Label to, Label from)
     a->offsets[a->offset_count++] = (AsmOffset){asm_pos(a), to, from};
     put32(a->at, 0);
     asm_advance(a, 4);
+    guard_data(&a->guard);
+    jump_facts(a, to, a->guard.at_table);
 }
 
 Mem asm_const(Assembler *a, const void *bytes, unsigned n)
@@ -305,9 +338,10 @@ static void place_constants(Assembler *a, unsigned n)
 
 bool asm_finish(Assembler *a)
 {
+    guard_data(&a->guard);
     for (unsigned n = 16; n >= 4; n /= 2)
         place_constants(a, n);
-    if (a->failed)
+    if (a->failed || a->guard.refused)
         return false;
     for (uint32_t i = 0; i < a->offset_count; i++) {
         AsmOffset o = a->offsets[i];
@@ -315,6 +349,6 @@ bool asm_finish(Assembler *a)
               asm_label_pos(a, o.to) - asm_label_pos(a, o.from));
     }
     for (Label l = 0; l < a->label_count; l++)
-        assert(a->labels[l] == LINK_END || asm_is_bound(a, l));
+        assert(a->labels[l].place == LINK_END || asm_is_bound(a, l));
     return true;
 }

@@ -17,8 +17,12 @@
 #define CHI_TARGET_X64_ASM_H
 
 #include "target/x64/cpu.h"
-#include "target/x64/x64.h"
+#include "target/x64/guard.h"
 
+typedef struct {
+    uint32_t place; /* the position, or the chain of its uses */
+    Facts facts;    /* bound: what holds behind it; else at all uses so far */
+} AsmLabel;
 typedef struct AsmConstant AsmConstant;
 typedef struct AsmOffset AsmOffset;
 
@@ -27,8 +31,9 @@ typedef struct Assembler {
     bool failed;
     Reg scratch;  /* xmm */
     uint32_t cpu; /* CPU_* */
+    Guard guard;  /* of what was emitted since asm_reset, if it began */
 
-    uint32_t *labels; /* the position, or the chain of its uses */
+    AsmLabel *labels;
     uint32_t label_count, label_capacity;
     AsmConstant *constants;
     uint32_t constant_count, constant_capacity;
@@ -36,7 +41,7 @@ typedef struct Assembler {
     uint32_t offset_count, offset_capacity;
 
     uint32_t constant_head[64]; /* by hash: index + 1, or 0 */
-    uint32_t first_labels[32];
+    AsmLabel first_labels[32];
     uint8_t spare[64]; /* the buffer at first, and after a failure */
 } Assembler;
 
@@ -44,7 +49,7 @@ void asm_init(Assembler *a, uint32_t cpu);
 void asm_reset(Assembler *a); /* empty; keeps the buffers, cpu and scratch */
 void asm_free(Assembler *a);
 /* Places the constants behind the code and patches all uses; every label that
- * was used must be bound.  false: memory ran out. */
+ * was used must be bound.  false: memory ran out, or the guard refuses. */
 bool asm_finish(Assembler *a);
 
 /* ---- places ---- */
@@ -56,6 +61,7 @@ Label asm_label(Assembler *a);
 void asm_bind(Assembler *a, Label l); /* here; once */
 bool asm_is_bound(const Assembler *a, Label l);
 uint32_t asm_label_pos(const Assembler *a, Label l); /* of a bound label */
+uint32_t asm_enter(Assembler *a); /* a landing, entered from outside: here */
 
 /* ---- data ---- */
 /* A constant of 4, 8 or 16 bytes, aligned and shared, behind the code. */
@@ -64,7 +70,7 @@ Mem asm_const32(Assembler *a, uint32_t value);
 Mem asm_const64(Assembler *a, uint64_t value);
 void asm_align(Assembler *a, unsigned n); /* with nops; n <= 64, of 2 */
 void asm_bytes(Assembler *a, const void *bytes, uint32_t n);
-/* Four bytes: the distance to - from, for jump tables. */
+/* Four bytes: the distance to - from, for the table of the last jump. */
 void asm_offset32(Assembler *a, Label to, Label from);
 
 /* ---- jumps.  Backward the short form where it fits, forward rel32. ---- */
@@ -126,6 +132,7 @@ void x64_ret(Assembler *a);
 void x64_ret_n(Assembler *a, unsigned bytes);
 void x64_cdq(Assembler *a);
 void x64_cqo(Assembler *a);
+void x64_rep_stosq(Assembler *a); /* rcx words of rax to [rdi] */
 void x64_ud2(Assembler *a);
 void x64_int3(Assembler *a);
 void x64_pause(Assembler *a);

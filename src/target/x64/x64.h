@@ -28,11 +28,13 @@ typedef enum {
 typedef uint32_t Label;
 
 /* [base + index << scale + disp], or [rip + a label] with the label in disp.
- * Base and index may each be NO_REG; the index is never RSP. */
+ * Base and index may each be NO_REG; the index is never RSP.  MEM_GUEST: of a
+ * guarded memory, see guard.h. */
+typedef enum { MEM_PLAIN, MEM_RIP, MEM_GUEST } MemKind;
 typedef struct {
     Reg base, index;
     uint8_t scale; /* log2 */
-    bool rip;
+    uint8_t kind;  /* MemKind */
     int32_t disp;
 } Mem;
 
@@ -44,12 +46,17 @@ static inline Mem mem(Reg base, int32_t disp)
 static inline Mem mem_index(Reg base, Reg index, unsigned scale_log2,
                             int32_t disp)
 {
-    return (Mem){base, index, (uint8_t)scale_log2, false, disp};
+    return (Mem){base, index, (uint8_t)scale_log2, MEM_PLAIN, disp};
 }
 
 static inline Mem mem_label(Label label)
 {
-    return (Mem){NO_REG, NO_REG, 0, true, (int32_t)label};
+    return (Mem){NO_REG, NO_REG, 0, MEM_RIP, (int32_t)label};
+}
+
+static inline Mem mem_guest(Reg base, Reg index, int32_t disp)
+{
+    return (Mem){base, index, 0, MEM_GUEST, disp};
 }
 
 /* clang-format off */

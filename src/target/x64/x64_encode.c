@@ -19,18 +19,44 @@ enum { HEAD_B1 = 0, HEAD_0F = 0x0f, HEAD_38 = 0x380f, HEAD_3A = 0x3a0f };
 enum { HEAD_SIZE_B1 = 0, HEAD_SIZE_0F = 1,
        HEAD_SIZE_38 = 2, HEAD_SIZE_3A = 2 };
 
-/* The operands' kinds: byte register, xmm, 16 aligned bytes, immediate. */
-#define KIND(k, byte, xmm, load16, imm) \
-    K8_##k = byte, KX_##k = xmm, K16_##k = load16, KI_##k = imm,
+/* The operands' kinds: byte register, xmm, 16 aligned bytes, immediate; what a
+ * write does. */
+#define KIND(k, byte, xmm, load16, imm, write) \
+    K8_##k = byte, KX_##k = xmm, K16_##k = load16, KI_##k = imm, \
+    KW_##k = WRITES_##write,
 enum {
-    KIND(N, 0, 0, 0, 4)    KIND(M, 0, 0, 0, 4)
-    KIND(G8, 4, 0, 0, 1)   KIND(G16, 0, 0, 0, 2)   KIND(G32, 0, 0, 0, 4)
-    KIND(G64, 0, 0, 0, 4)  KIND(G32M1, 0, 0, 0, 4) KIND(G32M2, 0, 0, 0, 4)
-    KIND(M1, 0, 0, 0, 1)   KIND(M2, 0, 0, 0, 2)    KIND(M4, 0, 0, 0, 4)
-    KIND(M8, 0, 0, 0, 4)   KIND(X, 0, 1, 0, 4)     KIND(X1, 0, 1, 0, 4)
-    KIND(X2, 0, 1, 0, 4)   KIND(X4, 0, 1, 0, 4)    KIND(X8, 0, 1, 0, 4)
-    KIND(X16, 0, 1, 1, 4)  KIND(U16, 0, 1, 0, 4)
+    KIND(N,     0, 0, 0, 4, NOTHING)
+    KIND(G8,    4, 0, 0, 1, LOW)
+    KIND(G16,   0, 0, 0, 2, LOW)
+    KIND(G32,   0, 0, 0, 4, 32)
+    KIND(G64,   0, 0, 0, 4, 64)
+    KIND(G32M1, 0, 0, 0, 4, 32)
+    KIND(G32M2, 0, 0, 0, 4, 32)
+    KIND(M,     0, 0, 0, 4, NOTHING)
+    KIND(M1,    0, 0, 0, 1, NOTHING)
+    KIND(M2,    0, 0, 0, 2, NOTHING)
+    KIND(M4,    0, 0, 0, 4, NOTHING)
+    KIND(M8,    0, 0, 0, 4, NOTHING)
+    KIND(X,     0, 1, 0, 4, NOTHING)
+    KIND(X1,    0, 1, 0, 4, NOTHING)
+    KIND(X2,    0, 1, 0, 4, NOTHING)
+    KIND(X4,    0, 1, 0, 4, NOTHING)
+    KIND(X8,    0, 1, 0, 4, NOTHING)
+    KIND(X16,   0, 1, 1, 4, NOTHING)
+    KIND(U16,   0, 1, 0, 4, NOTHING)
 };
+
+/* Which operand of a form is written: 3 always, 2 if bit 1 of the opcode is
+ * set, 1 if it is not. */
+#define FORM(form, reg, rm) WR_##form = reg, WM_##form = rm,
+enum {
+    FORM(RR, 3, 0)   FORM(RRI, 3, 0)  FORM(IMUL, 3, 0)  FORM(VR, 3, 0)
+    FORM(ALU, 2, 1)  FORM(MOV, 2, 1)  FORM(TEST, 0, 0)  FORM(BT, 0, 0)
+    FORM(R, 0, 3)    FORM(PUSH, 0, 3) FORM(SHIFT, 0, 3) FORM(XI, 0, 3)
+};
+/* Group 1 with digit 7 compares. */
+#define WRITES(writes, form, op, d) \
+    (writes >> ((op) >> 1 & 1) & 1 & !(FORM_##form == FORM_ALU && (d) == 7))
 
 /* vex_if, three, commutes, v in registers, v in memory */
 #define VEX(v, when, three, commutes, in_register, in_memory) \
@@ -47,6 +73,8 @@ enum {
     VEX(O3I, CPU_ALWAYS, 1, 0, 15, 15)
 };
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
 const X64Row x64_rows[X64_COUNT] = {
 #define X64(name, text, pre, map, op, d, w_, reg, rm, form_, vex, cpu_) \
     [X64_##name] = { \
@@ -59,12 +87,100 @@ const X64Row x64_rows[X64_COUNT] = {
         .sse = KX_##reg != 0 || KX_##rm != 0 || VI_##vex != 0, \
         .commutes = VC_##vex != 0, .three = V3_##vex != 0, \
         .rm_xmm = KX_##rm != 0, .aligned_load = K16_##rm != 0, \
+        .reg_write = WRITES(WR_##form_, form_, op, d) * KW_##reg, \
+        .rm_write = WRITES(WM_##form_, form_, op, d) * KW_##rm, \
         .vex_if = VI_##vex, .cpu = CPU_##cpu_, \
     },
 #include "target/x64/x64.def"
 #undef X64
+    /* Writes that the columns do not tell: */
+#define ROW_WRITES(op, reg, rm, and) \
+    [X64_##op].reg_write = WRITES_##reg, [X64_##op].rm_write = WRITES_##rm, \
+    [X64_##op].also = ALSO_##and,
+    ROW_WRITES(MOVD_ST, NOTHING, 32, NOTHING)
+    ROW_WRITES(MOVQ_ST, NOTHING, 64, NOTHING)
+    ROW_WRITES(PEXTRB, NOTHING, 32, NOTHING)
+    ROW_WRITES(PEXTRW, NOTHING, 32, NOTHING)
+    ROW_WRITES(PEXTRD, NOTHING, 32, NOTHING)
+    ROW_WRITES(PEXTRQ, NOTHING, 64, NOTHING)
+    ROW_WRITES(EXTRACTPS, NOTHING, 32, NOTHING)
+    ROW_WRITES(BSF32, LOW, NOTHING, NOTHING) /* of zero: nothing */
+    ROW_WRITES(BSR32, LOW, NOTHING, NOTHING)
+    ROW_WRITES(SHLD32, NOTHING, 32, NOTHING)
+    ROW_WRITES(SHLD64, NOTHING, 64, NOTHING)
+    ROW_WRITES(SHRD32, NOTHING, 32, NOTHING)
+    ROW_WRITES(SHRD64, NOTHING, 64, NOTHING)
+    ROW_WRITES(XCHG8, LOW, LOW, NOTHING)
+    ROW_WRITES(XCHG16, LOW, LOW, NOTHING)
+    ROW_WRITES(XCHG32, 32, 32, NOTHING)
+    ROW_WRITES(XCHG64, 64, 64, NOTHING)
+    ROW_WRITES(LOCK_CMPXCHG8, NOTHING, NOTHING, RAX)
+    ROW_WRITES(LOCK_CMPXCHG16, NOTHING, NOTHING, RAX)
+    ROW_WRITES(LOCK_CMPXCHG32, NOTHING, NOTHING, RAX)
+    ROW_WRITES(LOCK_CMPXCHG64, NOTHING, NOTHING, RAX)
+    ROW_WRITES(MULX32, 32, NOTHING, V)
+    ROW_WRITES(MULX64, 64, NOTHING, V)
+    ROW_WRITES(MUL32, NOTHING, NOTHING, RAX_RDX)
+    ROW_WRITES(MUL64, NOTHING, NOTHING, RAX_RDX)
+    ROW_WRITES(IMUL1_32, NOTHING, NOTHING, RAX_RDX)
+    ROW_WRITES(IMUL1_64, NOTHING, NOTHING, RAX_RDX)
+    ROW_WRITES(DIV32, NOTHING, NOTHING, RAX_RDX)
+    ROW_WRITES(DIV64, NOTHING, NOTHING, RAX_RDX)
+    ROW_WRITES(IDIV32, NOTHING, NOTHING, RAX_RDX)
+    ROW_WRITES(IDIV64, NOTHING, NOTHING, RAX_RDX)
+    ROW_WRITES(PUSH, NOTHING, NOTHING, NOTHING)
+    ROW_WRITES(CALL, NOTHING, NOTHING, LEAVES)
+    ROW_WRITES(JMP, NOTHING, NOTHING, LEAVES)
+    ROW_WRITES(LEA64, 64, NOTHING, ADDRESS)
+#undef ROW_WRITES
+    [X64_MOV64].moves64 = 0xffff,
+    [X64_MOV64_ST].moves64 = 0xffff,
 };
+#pragma GCC diagnostic pop
 /* clang-format on */
+
+/* ---- what the guard sees beside operands in memory ---- */
+
+static void see_also(Assembler *a, const X64Row *row, Reg reg)
+{
+    GuardWrite w = row->w ? WRITES_64 : WRITES_32;
+    switch (row->also) {
+    case ALSO_RAX: /* if it was equal, nothing is written */
+        guard_write(&a->guard, RAX, row->w ? WRITES_64 : WRITES_LOW);
+        break;
+    case ALSO_RAX_RDX:
+        guard_write(&a->guard, RAX, w);
+        guard_write(&a->guard, RDX, w);
+        break;
+    case ALSO_V: guard_write(&a->guard, reg, w); break;
+    default: guard_leave(&a->guard);
+    }
+}
+
+static inline void see_registers(Assembler *a, const X64Row *row, Reg reg,
+                                 Reg rm)
+{
+    guard_write(&a->guard, reg, row->reg_write);
+    if (__builtin_expect(row->rm_write, 0))
+        guard_write(&a->guard, rm, row->rm_write);
+}
+
+static inline void see_memory(Assembler *a, X64Op op, const X64Row *row,
+                              Reg reg, Mem m)
+{
+    guard_operand(&a->guard, m);
+    if (__builtin_expect((row->moves64 & a->guard.watched) >> reg & 1, 0)) {
+        guard_move(&a->guard, op == X64_MOV64, reg, m);
+        return;
+    }
+    guard_write(&a->guard, reg, row->reg_write);
+    if (__builtin_expect(row->also, 0)) {
+        if (op == X64_LEA64)
+            guard_address(&a->guard, reg, m);
+        else
+            see_also(a, row, reg);
+    }
+}
 
 /* ---- parts ----
  * p is where the instruction begins, n the bytes that it has so far: the
@@ -121,7 +237,7 @@ static size_t put_baseless(Assembler *a, uint8_t *p, size_t n, unsigned reg,
                            Mem m, unsigned tail)
 {
     unsigned r = (reg & 7) << 3;
-    if (m.rip) {
+    if (m.kind == MEM_RIP) {
         p[n] = (uint8_t)(r | 5);
         asm_refer(a, p + n + 1, (Label)m.disp, tail);
         return n + 5;
@@ -209,7 +325,7 @@ bool x64_has(const Assembler *a, X64Op op)
  * true: they did. */
 static bool load_unaligned(Assembler *a, const X64Row *row, Mem m)
 {
-    if (!row->aligned_load || m.rip || x64_uses_vex(a, row))
+    if (!row->aligned_load || m.kind == MEM_RIP || x64_uses_vex(a, row))
         return false;
     x64_rm(a, X64_MOVUPS, a->scratch, m);
     return true;
@@ -233,6 +349,7 @@ void x64_rr(Assembler *a, X64Op op, Reg reg, Reg rm)
 {
     const X64Row *row = x64_row(a, op);
     assert(row->form <= FORM_TWO_LAST);
+    see_registers(a, row, reg, rm);
     if (row->sse) {
         rr_sse(a, row, reg, rm);
         return;
@@ -258,6 +375,7 @@ void x64_rm(Assembler *a, X64Op op, Reg reg, Mem m)
 {
     const X64Row *row = x64_row(a, op);
     assert(row->form <= FORM_TWO_LAST);
+    see_memory(a, op, row, reg, m);
     if (row->sse) {
         rm_sse(a, row, reg, m);
         return;
@@ -274,6 +392,9 @@ void x64_rvr(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm)
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RR);
     uint8_t *p = a->at;
+    see_registers(a, row, reg, rm);
+    if (__builtin_expect(row->also, 0))
+        see_also(a, row, v);
     asm_advance(a, put_rvr(a, p, row, reg, v, rm));
 }
 
@@ -282,6 +403,10 @@ void x64_rvm(Assembler *a, X64Op op, Reg reg, Reg v, Mem m)
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RR);
     uint8_t *p = a->at;
+    guard_operand(&a->guard, m);
+    guard_write(&a->guard, reg, row->reg_write);
+    if (__builtin_expect(row->also, 0))
+        see_also(a, row, v);
     asm_advance(a, put_rvm(a, p, row, reg, v, m, 0));
 }
 
@@ -298,6 +423,7 @@ void x64_rvmi(Assembler *a, X64Op op, Reg reg, Reg v, Mem m, uint8_t imm)
     const X64Row *row = x64_row(a, op);
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RRI);
     uint8_t *p = a->at;
+    guard_operand(&a->guard, m);
     asm_advance(a, put_imm(p, put_rvm(a, p, row, reg, v, m, 1), imm, 1));
 }
 
@@ -305,6 +431,7 @@ void x64_rri(Assembler *a, X64Op op, Reg reg, Reg rm, int32_t imm)
 {
     const X64Row *row = x64_row(a, op);
     uint8_t *p = a->at;
+    see_registers(a, row, reg, rm);
     if (row->form == FORM_IMUL) {
         bool small = fits8(imm);
         size_t n = put_legacy_r(p, row, reg, rm, small ? 0x6b : 0x69, 1);
@@ -328,6 +455,8 @@ static void imul_rmi(Assembler *a, const X64Row *row, Reg reg, Mem m,
 void x64_rmi(Assembler *a, X64Op op, Reg reg, Mem m, int32_t imm)
 {
     const X64Row *row = x64_row(a, op);
+    guard_operand(&a->guard, m);
+    guard_write(&a->guard, reg, row->reg_write);
     if (row->form == FORM_IMUL) {
         imul_rmi(a, row, reg, m, imm);
         return;
@@ -416,6 +545,7 @@ static void alu_ri(Assembler *a, const X64Row *row, Reg rm, int32_t imm)
 void x64_ri(Assembler *a, X64Op op, Reg rm, int32_t imm)
 {
     const X64Row *row = x64_row(a, op);
+    guard_write(&a->guard, rm, row->reg_write | row->rm_write);
     switch (row->form) {
     case FORM_ALU: alu_ri(a, row, rm, imm); break;
     case FORM_TEST: test_ri(a, row, rm, imm); break;
@@ -436,6 +566,7 @@ void x64_mi(Assembler *a, X64Op op, Mem m, int32_t imm)
 {
     const X64Row *row = x64_row(a, op);
     assert(row->form != FORM_XI && row->form != FORM_IMUL);
+    guard_operand(&a->guard, m);
     ImmForm f = imm_form(row, imm);
     uint8_t *p = a->at;
     unsigned rex = row->w | (index_of(m) >> 3) << 1 | base_of(m) >> 3;
@@ -466,6 +597,9 @@ void x64_r(Assembler *a, X64Op op, Reg rm)
 {
     const X64Row *row = x64_row(a, op);
     uint8_t *p = a->at;
+    guard_write(&a->guard, rm, row->rm_write);
+    if (__builtin_expect(row->also, 0))
+        see_also(a, row, rm);
     if (row->form == FORM_PUSH) {
         uint8_t opcode = op == X64_PUSH ? 0x50 : 0x58;
         asm_advance(a,
@@ -481,6 +615,9 @@ void x64_m(Assembler *a, X64Op op, Mem m)
     const X64Row *row = x64_row(a, op);
     assert(row->form == FORM_PUSH || row->form == FORM_R
            || row->form == FORM_SHIFT);
+    guard_operand(&a->guard, m);
+    if (__builtin_expect(row->also, 0))
+        see_also(a, row, 0);
     uint8_t *p = a->at;
     asm_advance(a, put_legacy_m(a, p, row, row->digit, m, row->head, 1, 0));
 }
@@ -493,6 +630,7 @@ void x64_m(Assembler *a, X64Op op, Mem m)
 void x64_setcc(Assembler *a, Cond cc, Reg reg)
 {
     uint8_t *p = a->at;
+    guard_write(&a->guard, reg, WRITES_LOW);
     asm_advance(a, put_legacy_r(p, &x64_rows[X64_MOV8], 0, reg,
                                 CONDITION_HEAD(0x90, cc), 2));
 }
@@ -500,6 +638,7 @@ void x64_setcc(Assembler *a, Cond cc, Reg reg)
 void x64_cmov32(Assembler *a, Cond cc, Reg dst, Reg src)
 {
     uint8_t *p = a->at;
+    guard_write(&a->guard, dst, WRITES_32);
     asm_advance(a, put_legacy_r(p, &x64_rows[X64_MOV32], dst, src,
                                 CONDITION_HEAD(0x40, cc), 2));
 }
@@ -507,6 +646,7 @@ void x64_cmov32(Assembler *a, Cond cc, Reg dst, Reg src)
 void x64_cmov64(Assembler *a, Cond cc, Reg dst, Reg src)
 {
     uint8_t *p = a->at;
+    guard_write(&a->guard, dst, WRITES_64);
     asm_advance(a, put_legacy_r(p, &x64_rows[X64_MOV64], dst, src,
                                 CONDITION_HEAD(0x40, cc), 2));
 }
@@ -514,6 +654,8 @@ void x64_cmov64(Assembler *a, Cond cc, Reg dst, Reg src)
 void x64_cmov32_m(Assembler *a, Cond cc, Reg dst, Mem src)
 {
     uint8_t *p = a->at;
+    guard_operand(&a->guard, src);
+    guard_write(&a->guard, dst, WRITES_32);
     asm_advance(a, put_legacy_m(a, p, &x64_rows[X64_MOV32], dst, src,
                                 CONDITION_HEAD(0x40, cc), 2, 0));
 }
@@ -521,6 +663,8 @@ void x64_cmov32_m(Assembler *a, Cond cc, Reg dst, Mem src)
 void x64_cmov64_m(Assembler *a, Cond cc, Reg dst, Mem src)
 {
     uint8_t *p = a->at;
+    guard_operand(&a->guard, src);
+    guard_write(&a->guard, dst, WRITES_64);
     asm_advance(a, put_legacy_m(a, p, &x64_rows[X64_MOV64], dst, src,
                                 CONDITION_HEAD(0x40, cc), 2, 0));
 }
@@ -529,6 +673,7 @@ void x64_mov_imm64(Assembler *a, Reg reg, uint64_t imm)
 {
     uint8_t *p = a->at;
     uint8_t opcode = (uint8_t)(0xb8 | (reg & 7)), b = reg >> 3;
+    guard_write(&a->guard, reg, imm <= UINT32_MAX ? WRITES_32 : WRITES_64);
     if (imm <= UINT32_MAX) {
         p[0] = 0x41;
         p[b] = opcode;
@@ -554,10 +699,37 @@ static void put_plain(Assembler *a, uint32_t bytes, unsigned length)
     asm_advance(a, length);
 }
 
-void x64_ret(Assembler *a) { put_plain(a, 0xc3, 1); }
-void x64_ret_n(Assembler *a, unsigned n) { put_plain(a, 0xc2 | n << 8, 3); }
-void x64_cdq(Assembler *a) { put_plain(a, 0x99, 1); }
-void x64_cqo(Assembler *a) { put_plain(a, 0x9948, 2); }
+void x64_ret(Assembler *a)
+{
+    put_plain(a, 0xc3, 1);
+    guard_leave(&a->guard);
+}
+
+void x64_ret_n(Assembler *a, unsigned n)
+{
+    put_plain(a, 0xc2 | n << 8, 3);
+    guard_leave(&a->guard);
+}
+
+void x64_cdq(Assembler *a)
+{
+    put_plain(a, 0x99, 1);
+    guard_write(&a->guard, RDX, WRITES_32);
+}
+
+void x64_cqo(Assembler *a)
+{
+    put_plain(a, 0x9948, 2);
+    guard_write(&a->guard, RDX, WRITES_64);
+}
+
+void x64_rep_stosq(Assembler *a)
+{
+    put_plain(a, 0xab48f3, 3);
+    guard_write(&a->guard, RDI, WRITES_64);
+    guard_write(&a->guard, RCX, WRITES_64);
+}
+
 void x64_ud2(Assembler *a) { put_plain(a, 0x0b0f, 2); }
 void x64_int3(Assembler *a) { put_plain(a, 0xcc, 1); }
 void x64_pause(Assembler *a) { put_plain(a, 0x90f3, 2); }

@@ -14,6 +14,11 @@ typedef enum {
     FORM_TWO_LAST = FORM_VR, /* up to here: x64_rr and x64_rm */
     FORM_RRI, FORM_R, FORM_SHIFT, FORM_PUSH, FORM_XI,
 } X64Form;
+/* What the guard wants to know besides: registers that are written too, lea of
+ * 64 bits, calls and the like. */
+typedef enum {
+    ALSO_NOTHING, ALSO_RAX, ALSO_RAX_RDX, ALSO_V, ALSO_ADDRESS, ALSO_LEAVES
+} X64Also;
 /* clang-format on */
 
 typedef struct {
@@ -29,14 +34,17 @@ typedef struct {
     uint8_t vex_map, vex_pp;
     /* 15 if the two-operand functions take VEX.vvvv from reg. */
     uint8_t v_in_register, v_in_memory;
-    uint8_t imm_size;  /* of the immediate forms: 1, 2 or 4 */
-    bool sse;          /* may become VEX, or has an xmm operand */
-    bool commutes;     /* the sources may be exchanged */
-    bool three;        /* reg is the first source too */
-    bool rm_xmm;       /* src2 is an xmm register */
-    bool aligned_load; /* without VEX, rm is 16 aligned bytes */
-    uint16_t vex_if;   /* VEX where cpu | CPU_ALWAYS has it */
-    uint16_t cpu;      /* what the processor must have */
+    uint8_t imm_size;            /* of the immediate forms: 1, 2 or 4 */
+    bool sse;                    /* may become VEX, or has an xmm operand */
+    bool commutes;               /* the sources may be exchanged */
+    bool three;                  /* reg is the first source too */
+    bool rm_xmm;                 /* src2 is an xmm register */
+    bool aligned_load;           /* without VEX, rm is 16 aligned bytes */
+    uint8_t reg_write, rm_write; /* GuardWrite to the register that it is */
+    uint8_t also;                /* X64Also */
+    uint16_t moves64;            /* all ones: mov of 64 bits */
+    uint16_t vex_if;             /* VEX where cpu | CPU_ALWAYS has it */
+    uint16_t cpu;                /* what the processor must have */
 } X64Row;
 
 extern const X64Row x64_rows[X64_COUNT];

@@ -46,7 +46,7 @@ static Pair arrange(Assembler *a, const X64Row *row, Reg dst, Reg src1,
  * with *src1 moved out of its way. */
 static bool fetch(Assembler *a, const X64Row *row, Reg dst, Reg *src1, Mem m)
 {
-    if (!row->aligned_load || m.rip)
+    if (!row->aligned_load || m.kind == MEM_RIP)
         return false;
     if (*src1 == a->scratch) {
         assert(dst != a->scratch);
