@@ -11,7 +11,7 @@ static MemoryForm best_form(const chi_config *c)
 {
     static const MemoryForm forms[] = {MEMORY_WIDE, MEMORY_WIDE, MEMORY_DENSE,
                                        MEMORY_EXPLICIT};
-    return c->no_signals ? MEMORY_EXPLICIT : forms[c->form];
+    return c->signals == CHI_NO ? MEMORY_EXPLICIT : forms[c->form];
 }
 
 static bool take_parts(const Listing *l, chi_native *out)
