@@ -17,9 +17,9 @@ OUT = ROOT / "doc" / "ops.md"
 
 HEAD = """# Instructions
 
-Made from `src/wasm/op.def` by `python tool/ops.py`. A code is a byte in hexadecimal, or a prefix and
-a number in LEB128. Types are given where they follow from the row; those of the others depend on
-what is around them. `addr` is the type of the memory's addresses, i32 or i64. Behind a feature
+Made from `src/wasm/op.def` by `python tool/ops.py`. A code is a byte in hexadecimal, or a prefix
+and a number in LEB128. Types are given where they follow from the row; those of the others depend
+on what is around them. `addr` is the type of the memory's addresses, i32 or i64. Behind a feature
 stands the edition of the specification that took it in, if one has.
 """
 EDITIONS = {"10": "1.0", "20": "2.0", "30": "3.0", "99": "none"}

@@ -130,8 +130,10 @@ def _stay_on_top(function):
 
 
 def _watch_faulthandler():
-    import faulthandler
-
+    try:
+        import faulthandler
+    except ImportError:  # an interpreter with a lock of its own, where none can be
+        return
     for name in ("enable", "disable"):
         function = getattr(faulthandler, name)
         if not hasattr(function, "__wrapped__"):
