@@ -25,6 +25,7 @@ static void free_scratch(Compiler *c)
     free(c->positions);
     free(c->landings);
     free(c->handlers);
+    free(c->marks);
 }
 
 void baseline_free(Compiler *c)
@@ -45,7 +46,8 @@ static size_t scratch_bytes(const Compiler *c)
            + c->colds_capacity * sizeof *c->colds
            + c->asides_capacity * sizeof *c->asides
            + c->positions_capacity * sizeof *c->positions
-           + c->handlers_capacity * sizeof *c->handlers;
+           + c->handlers_capacity * sizeof *c->handlers
+           + c->marks_capacity * sizeof *c->marks;
 }
 
 void baseline_trim(Compiler *c)
@@ -54,9 +56,13 @@ void baseline_trim(Compiler *c)
     if (scratch_bytes(c) <= KEPT)
         return;
     free_scratch(c);
+    bool lists = c->lists;
     memset(c, 0, sizeof *c);
+    c->lists = lists;
     asm_init(&c->a, 0);
 }
+
+void baseline_list(Compiler *c) { c->lists = true; }
 
 /* As the arena: what input can make grow is bounded by the validator. */
 void *grow_array(void *p, uint32_t *capacity, size_t size)
@@ -239,7 +245,7 @@ static void begin(Compiler *c, const Module *m, const Func *f,
     c->r = (Reader){m->bytes, m->bytes + f->code, m->bytes + f->end, &none};
     c->at = f->code;
     c->depth = c->n_blocks = 0;
-    c->n_colds = c->n_asides = c->n_positions = 0;
+    c->n_colds = c->n_asides = c->n_positions = c->n_marks = 0;
     c->uncharged = c->ways = 0;
     uint32_t bytes = f->end - f->code;
     c->most_code = MOST_CODE_BASE + MOST_CODE_PER_BYTE * bytes;
@@ -299,6 +305,8 @@ bool baseline_compile(Compiler *c, const Module *m, const Func *f,
         .landings = c->landings,
         .operands = c->operands,
         .frame = c->frame,
+        .marks = c->marks,
+        .n_marks = c->n_marks,
     };
     return true;
 }
