@@ -56,6 +56,39 @@ enum {
 /* Offsets, bytes and instructions, for people. */
 CHI_API char *chi_module_dump(const chi_module *m, unsigned what, size_t *len);
 
+/* Machine code of a function, as a store so configured has it, to be read. */
+typedef struct {
+    uint32_t code;   /* offset in the code */
+    uint32_t offset; /* in the module, of the instruction that the code from
+                        there on is of; parts aside come at the end, again */
+    bool data;       /* it is no code */
+} chi_native_part;
+typedef struct {
+    uint32_t func, size;
+    uint8_t *bytes;         /* x86-64 */
+    chi_native_part *parts; /* by code; before the first, the prologue */
+    uint32_t n_parts;
+    uint32_t base; /* number of the first byte in text; for the caller */
+} chi_native;
+/*   c        NULL: as it is by default; the environment has no say
+ *   errors   CHI_LIMIT: it is left to the interpreter; CHI_ARGUMENT
+ *   cost     one compilation
+ */
+CHI_API bool chi_module_native(const chi_module *m, uint32_t func,
+                               const chi_config *c, chi_native *out,
+                               chi_error *err);
+CHI_API void chi_native_free(chi_native *n);
+/* What a disassembler says of the machine instruction at an offset. */
+typedef struct {
+    uint32_t code;
+    const char *text;
+} chi_native_line;
+/* The code with WAT between.  Lines are by code; where there are none, bytes
+ * alone are shown. */
+CHI_API char *chi_native_print(const chi_module *m, const chi_native *n,
+                               const chi_native_line *lines, uint32_t n_lines,
+                               size_t *len);
+
 /* The module without its custom sections, all or (keep_names) but names. */
 CHI_API uint8_t *chi_module_strip(const chi_module *m, bool keep_names,
                                   size_t *len);

@@ -300,16 +300,6 @@ static PyObject *optimize(PyObject *self, PyObject *args, PyObject *kwargs)
     return NULL;
 }
 
-static PyObject *disassemble(PyObject *self, PyObject *args, PyObject *kwargs)
-{
-    (void)self;
-    (void)args;
-    (void)kwargs;
-    PyErr_SetString(PyExc_NotImplementedError,
-                    "Module.disassemble is not built yet");
-    return NULL;
-}
-
 static PyObject *reduce(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -468,9 +458,11 @@ PyMethodDef py_inspect_methods[] = {
     {"optimize", PY_METHOD(optimize), METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("optimize($self, /, level=2)\n--\n\n"
                "A faster module of the same meaning (not built yet).")},
-    {"disassemble", PY_METHOD(disassemble), METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("disassemble($self, /, func, tier='optimize')\n--\n\n"
-               "The machine code of a function (not built yet).")},
+    {"disassemble", PY_METHOD(py_machine_disassemble),
+     METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR(
+         "disassemble($self, /, func, tier='optimize')\n--\n\n"
+         "The machine code of a function, with WAT lines between, as a str.")},
     {"_repr_html_", repr_html, METH_NOARGS, NULL},
     {"__reduce__", reduce, METH_NOARGS, NULL},
     {"__copy__", copy, METH_NOARGS, NULL},

@@ -55,6 +55,10 @@ PyObject *py_source_stem(const Source *s);
 /* "all", "3.0" ..., or an iterable of names. */
 int py_source_features(PyObject *o, chi_features *out);
 
+/* py_machine.c */
+PyObject *py_machine_disassemble(PyObject *self, PyObject *args,
+                                 PyObject *kwargs);
+
 /* py_inspect.c: the methods that tell of a module. */
 extern PyMethodDef py_inspect_methods[];
 extern PyGetSetDef py_inspect_getset[];

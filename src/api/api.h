@@ -18,6 +18,7 @@
 #include "runtime/store.h"
 #include "runtime/table.h"
 #include "runtime/thread.h"
+#include "wasm/dwarf.h"
 #include "wasm/names.h"
 
 /* Sets the engine's hooks, once. */
@@ -31,6 +32,17 @@ Store *api_store(const StoreLimits *limits);
 chi_code api_error(chi_error *err, const Error *from);
 /* The failure of a guest: the code and what the store knows of it. */
 chi_code api_guest_error(chi_error *err, Store *s, ErrorCode code);
+
+/* A comment where another line of the source begins.  Zero at first; asked in
+ * ascending order. */
+typedef struct {
+    Source source;
+    uint32_t line; /* said last */
+    char file[SOURCE_FILE];
+} ApiPlace;
+void api_show_place(const Module *m, ApiPlace *place, uint32_t at, Writer *w);
+/* func 7 "name" (param i32) */
+void api_show_function(const Module *m, const Func *f, Writer *w);
 
 /* The writer's text with a NUL after it, which *len (or NULL) excludes. */
 char *api_take_text(Writer *w, size_t *len);

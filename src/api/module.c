@@ -4,7 +4,6 @@
 
 #include "api/api.h"
 #include "native/cache.h"
-#include "wasm/dwarf.h"
 
 chi_module *chi_module_new(const uint8_t *bytes, size_t len,
                            chi_features features, chi_error *err)

@@ -5,7 +5,7 @@
 #include "api/api.h"
 #include "base/writer.h"
 #include "text/print.h"
-#include "wasm/dwarf.h"
+#include "wasm/dylink.h"
 #include "wasm/encode.h"
 
 char *api_take_text(Writer *w, size_t *len)
@@ -114,15 +114,74 @@ static void section_title(const Module *m, const SectionInfo *s, Writer *w)
         }
 }
 
+static void dump_dylink_names(const char *what, const Name *names, uint32_t n,
+                              Writer *w)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        writer_text(w, what);
+        print_text(names[k].bytes, names[k].len, w);
+        writer_text(w, "\n");
+    }
+}
+
+static void dump_dylink_symbols(const char *what, const DylinkSymbol *symbols,
+                                uint32_t n, Writer *w)
+{
+    static const char *const flags[] = {
+        "weak",     "local",         "hidden",   "",    "undefined",
+        "exported", "explicit name", "no strip", "TLS", "absolute"};
+    enum { FLAGS = sizeof flags / sizeof *flags };
+    for (uint32_t k = 0; k < n; k++) {
+        const DylinkSymbol *s = &symbols[k];
+        writer_text(w, what);
+        if (s->module.len) {
+            print_text(s->module.bytes, s->module.len, w);
+            writer_text(w, " ");
+        }
+        print_text(s->name.bytes, s->name.len, w);
+        for (unsigned j = 0; j < FLAGS; j++)
+            if (s->flags >> j & 1 && *flags[j])
+                writer_printf(w, " %s", flags[j]);
+        if (s->flags & 8 || s->flags >> FLAGS)
+            writer_printf(w, " 0x%x", s->flags);
+        writer_text(w, "\n");
+    }
+}
+
+#define INDENT "                     "
+
+static void dump_dylink(const Dylink *d, Writer *w)
+{
+    if (d->has_memory)
+        writer_printf(w,
+                      INDENT "memory %u bytes at a multiple of 2^%u, "
+                             "table %u elements at a multiple of 2^%u\n",
+                      d->memory_bytes, d->memory_align_log2, d->table_elements,
+                      d->table_align_log2);
+    dump_dylink_names(INDENT "needs ", d->needed, d->n_needed, w);
+    dump_dylink_names(INDENT "looks in ", d->paths, d->n_paths, w);
+    dump_dylink_symbols(INDENT "import ", d->imports, d->n_imports, w);
+    dump_dylink_symbols(INDENT "export ", d->exports, d->n_exports, w);
+    if (d->remark.code != ERR_OK)
+        writer_printf(w, INDENT "remark: at 0x%llx: %s\n",
+                      (unsigned long long)d->remark.offset, d->remark.message);
+}
+
 static void dump_sections(const Module *m, Writer *w)
 {
+    Arena arena = {0};
+    Dylink d;
+    bool has_dylink = dylink_read(m, &arena, &d);
     writer_text(w, "  offset     bytes  section\n");
     for (uint32_t k = 0; k < m->n_sections; k++) {
         const SectionInfo *s = &m->sections[k];
         writer_printf(w, "0x%06x %9u  ", s->start, s->len);
         section_title(m, s, w);
         writer_text(w, "\n");
+        if (has_dylink && s->offset == d.section)
+            dump_dylink(&d, w);
     }
+    arena_free(&arena);
 }
 
 /* Rows of 16 bytes from `start` to `end`. */
@@ -159,7 +218,7 @@ static void dump_bytes(const Module *m, Writer *w)
     }
 }
 
-static void function_title(const Module *m, const Func *f, Writer *w)
+void api_show_function(const Module *m, const Func *f, Writer *w)
 {
     char buf[16];
     Name name = names_of_function(m, f->index, buf);
@@ -168,14 +227,7 @@ static void function_title(const Module *m, const Func *f, Writer *w)
     print_func_type(m, &f->type->func, w);
 }
 
-/* A comment where another line of the source begins. */
-typedef struct {
-    Source source;
-    uint32_t line; /* said last */
-    char file[SOURCE_FILE];
-} Place;
-
-static void dump_place(const Module *m, Place *place, uint32_t at, Writer *w)
+void api_show_place(const Module *m, ApiPlace *place, uint32_t at, Writer *w)
 {
     Source *s = &place->source;
     if (at < s->end)
@@ -190,17 +242,17 @@ static void dump_place(const Module *m, Place *place, uint32_t at, Writer *w)
 
 static void dump_function(const Module *m, const Func *f, Printer *p, Writer *w)
 {
-    Place place = {0};
+    ApiPlace place = {0};
     Error err = {0};
     Reader r = {m->bytes, m->bytes + f->code, m->bytes + f->end, &err};
     writer_text(w, "\n");
-    function_title(m, f, w);
+    api_show_function(m, f, w);
     writer_printf(w, "  ; %u bytes\n", f->end - f->start);
     while (r.p < r.end) {
         enum { SHOWN = 8 };
         const uint8_t *at = r.p;
         Writer text = {0};
-        dump_place(m, &place, (uint32_t)(at - m->bytes), w);
+        api_show_place(m, &place, (uint32_t)(at - m->bytes), w);
         /* The printer appends to w; measure what it read first. */
         size_t mark = w->len;
         if (print_instruction(p, &r) == OP_COUNT)
@@ -258,7 +310,7 @@ static void dump_sizes(const Module *m, Writer *w)
     for (uint32_t k = 0; k < n && k < LARGEST; k++) {
         uint32_t size = order[k]->end - order[k]->start;
         writer_printf(w, "%8u %5.1f%%  ", size, 100.0 * size / m->len);
-        function_title(m, order[k], w);
+        api_show_function(m, order[k], w);
         writer_text(w, "\n");
     }
     free(order);

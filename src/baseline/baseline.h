@@ -25,6 +25,7 @@ typedef struct {
     uint32_t offset; /* of the instruction, in the module; and POSITION_* */
 } Position;
 #define POSITION_ACCESS 0x80000000u
+#define POSITION_DATA   0x40000000u /* of a mark: what follows is no code */
 
 typedef struct {
     const uint8_t *bytes;
@@ -34,8 +35,10 @@ typedef struct {
     const uint32_t *landings; /* offset in the code, by handler */
     int32_t operands;         /* from rbp down to the slot of operand 0 */
     int32_t frame;            /* from rbp down to rsp */
-    const char *refused;      /* by the access verifier: why; else NULL */
-    uint32_t refused_at;      /* and the instruction's offset in the module */
+    const Position *marks; /* for listings: what the code from there on is of */
+    uint32_t n_marks;
+    const char *refused; /* by the access verifier: why; else NULL */
+    uint32_t refused_at; /* and the instruction's offset in the module */
 } BaselineCode;
 
 /* What compiled code calls, through instance->helpers. */
@@ -60,6 +63,7 @@ enum {
 typedef struct Compiler Compiler;
 Compiler *baseline_new(void); /* scratch, kept between functions */
 void baseline_free(Compiler *c);
+void baseline_list(Compiler *c); /* makes marks from now on */
 /* The code stands in c until the next call.  false: out of memory, or a limit
  * of the compiler: the function is too large; or the access verifier refused
  * the code, see target/x64/guard.h. */

@@ -26,8 +26,11 @@ void baseline_free(Compiler *c)
     free(c->asides);
     free(c->positions);
     free(c->landings);
+    free(c->marks);
     free(c);
 }
+
+void baseline_list(Compiler *c) { c->lists = true; }
 
 /* As the arena: what input can make grow is bounded by the validator. */
 void *grow_array(void *p, uint32_t *capacity, size_t size)
@@ -176,7 +179,7 @@ static void begin(Compiler *c, const Module *m, const Func *f,
     c->r = (Reader){m->bytes, m->bytes + f->code, m->bytes + f->end, &none};
     c->at = f->code;
     c->depth = c->n_blocks = 0;
-    c->n_colds = c->n_asides = c->n_positions = 0;
+    c->n_colds = c->n_asides = c->n_positions = c->n_marks = 0;
     c->uncharged = c->ways = 0;
     c->most_code = MOST_CODE_BASE + MOST_CODE_PER_BYTE * (f->end - f->code);
     c->cache_ints = INT_CACHE;
@@ -235,6 +238,8 @@ bool baseline_compile(Compiler *c, const Module *m, const Func *f,
         .landings = c->landings,
         .operands = c->operands,
         .frame = c->frame,
+        .marks = c->marks,
+        .n_marks = c->n_marks,
     };
     return true;
 }

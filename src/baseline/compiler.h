@@ -121,6 +121,9 @@ typedef struct Compiler {
     uint32_t n_positions, positions_capacity;
     uint32_t *landings;
     uint32_t landings_capacity;
+    bool lists; /* makes marks */
+    Position *marks;
+    uint32_t n_marks, marks_capacity;
 } Compiler;
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -221,6 +224,7 @@ void trap_now(Compiler *c, ErrorCode code);
 void fail_if_error(Compiler *c); /* eax is not ERR_OK */
 Aside *add_aside(Compiler *c, AsideKind kind, Label label, Label back);
 void note_position(Compiler *c, uint32_t flags);
+void note_mark(Compiler *c, uint32_t flags); /* if it lists */
 void jump_if(Compiler *c, uint8_t cond, Label l);
 static inline uint8_t cond_invert(uint8_t cond) { return cond ^ 1; }
 

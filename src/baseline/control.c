@@ -13,6 +13,14 @@ void note_position(Compiler *c, uint32_t flags)
     c->positions[c->n_positions++] = (Position){asm_pos(&c->a), c->at | flags};
 }
 
+void note_mark(Compiler *c, uint32_t flags)
+{
+    if (LIKELY(!c->lists))
+        return;
+    c->marks = grow(c->marks, &c->marks_capacity, c->n_marks, sizeof(Position));
+    c->marks[c->n_marks++] = (Position){asm_pos(&c->a), c->at | flags};
+}
+
 Label cold_exit(Compiler *c, ErrorCode code)
 {
     if (c->n_colds) {
@@ -55,16 +63,18 @@ static void emit_colds(Compiler *c)
 {
     for (uint32_t k = 0; k < c->n_colds; k++) {
         const Cold *cold = &c->colds[k];
+        c->at = cold->offset;
+        note_mark(c, 0);
         asm_bind(&c->a, cold->label);
         if (cold->code != ERR_OK)
             x64_mov_imm64(&c->a, RAX, cold->code);
-        c->at = cold->offset;
         call_helper(c, HELPER_FAIL);
     }
     for (uint32_t k = 0; k < c->n_asides; k++) {
         const Aside *aside = &c->asides[k];
-        asm_bind(&c->a, aside->label);
         c->at = aside->offset;
+        note_mark(c, 0);
+        asm_bind(&c->a, aside->label);
         if (aside->kind == ASIDE_CHECK)
             call_helper(c, HELPER_CHECK);
         else
@@ -411,6 +421,7 @@ void emit_br_table(Compiler *c, const Rule *rule)
     x64_r(&c->a, X64_JMP, RCX);
     free_reg(c, T_I64, RCX);
     asm_align(&c->a, 4);
+    note_mark(c, POSITION_DATA);
     asm_bind(&c->a, table);
     c->r.p = labels;
     for (uint32_t k = 0; k < n; k++) {
@@ -419,6 +430,7 @@ void emit_br_table(Compiler *c, const Rule *rule)
         asm_offset32(&c->a, n_values ? way_to(c, to) : to->label, table);
     }
     c->r.p = behind;
+    note_mark(c, 0);
     emit_ways(c, n_values);
     go_dead(c);
 }
@@ -804,6 +816,7 @@ bool compile_body(Compiler *c)
     compile_prologue(c);
     while (c->n_blocks > 0) {
         c->at = (uint32_t)reader_offset(&c->r);
+        note_mark(c, 0);
         uint8_t code = *c->r.p++;
         uint32_t number = code;
         uint8_t prefix = 0;
@@ -824,5 +837,6 @@ bool compile_body(Compiler *c)
             return false;
     }
     emit_colds(c);
+    note_mark(c, POSITION_DATA); /* constants come behind */
     return true;
 }

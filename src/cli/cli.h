@@ -72,4 +72,9 @@ void cli_warn_of_tier(void);
 /* Prints an error of that file. */
 void cli_error(const CliFile *f, const chi_error *err);
 
+/* native.c: machine code of the function of that index or name, or (NULL) of
+ * all, to a file (NULL: stdout). */
+int cli_objdump_native(const CliFile *f, const chi_module *m, const char *func,
+                       const char *path);
+
 #endif

@@ -6,7 +6,8 @@
 #include "cli/cli.h"
 
 typedef struct {
-    const char *out; /* NULL: stdout */
+    const char *out;  /* NULL: stdout */
+    const char *func; /* of FLAG_FUNC */
     unsigned flags;
     int status;
 } Options;
@@ -15,6 +16,7 @@ typedef struct {
     const char *name;
     unsigned flag;
 } Flag;
+enum { FLAG_NATIVE = 1 << 16, FLAG_FUNC = 1 << 17 }; /* with a value */
 
 /* Reads options; flags must be among `known` (ended by NULL). */
 static bool read_options(int argc, char **argv, int *i, const Flag *known,
@@ -28,6 +30,9 @@ static bool read_options(int argc, char **argv, int *i, const Flag *known,
             f++;
         if (f->name) {
             o->flags |= f->flag;
+            if (f->flag == FLAG_FUNC
+                && !(o->func = cli_value(argc, argv, i, value)))
+                o->status = cli_usage(argv[0], "%s wants a value", name);
         } else if (!strcmp(name, "-o") || !strcmp(name, "--output")) {
             o->out = cli_value(argc, argv, i, value);
         } else if (!cli_common(argc, argv, i, name, value, &o->status)) {
@@ -162,17 +167,24 @@ int command_show(int argc, char **argv)
 
 int command_objdump(int argc, char **argv)
 {
-    static const Flag flags[] = {{"--native", 1}, {0}};
+    static const Flag flags[] = {
+        {"--native", FLAG_NATIVE}, {"--func", FLAG_FUNC}, {0}};
     Options o = {0};
     int i;
     CliFile f;
     if (!read_options(argc, argv, &i, flags, &o))
         return o.status;
-    if (o.flags)
-        return cli_usage(argv[0], "--native: not built yet");
+    if (o.flags == FLAG_FUNC)
+        return cli_usage(argv[0], "--func goes with --native");
     chi_module *m = load_one(argc, argv, i, &f, &o);
     if (!m)
         return o.status;
+    if (o.flags) {
+        int status = cli_objdump_native(&f, m, o.func, o.out);
+        chi_module_free(m);
+        cli_free(&f);
+        return status;
+    }
     size_t len;
     char *text = chi_module_dump(m, CHI_DUMP_SECTIONS | CHI_DUMP_CODE, &len);
     return finish(m, &f, &o, text, len);

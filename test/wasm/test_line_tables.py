@@ -98,7 +98,7 @@ def test_objdump_shows_places_as_comments(command: str) -> None:
 def test_a_trap_of_the_command_names_lines(command: str) -> None:
     done = subprocess.run(
         [command, "run", "--invoke", "mean", str(SOURCE / "shapes_4.wasm"), "0"],
-        capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 134
     lines = done.stderr.splitlines()
