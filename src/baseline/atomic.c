@@ -83,10 +83,18 @@ static void release_access(Compiler *c, Reg temp, const Operand *address)
 static Mem place_in_scratch(Compiler *c, Operand *address, uint32_t width)
 {
     Reg temp;
-    Mem place = aligned_place(c, address, width, &temp);
+    Mem place = aligned_place(c, address, width, &temp), in_scratch;
+    if (place.kind == MEM_GUEST && place.index != NO_REG) {
+        in_scratch = mem_guest(SCRATCH, NO_REG, place.disp);
+        place.disp = 0; /* as target/x64/guard.h wants it */
+    } else if (place.kind == MEM_GUEST) {
+        return place;
+    } else {
+        in_scratch = mem(SCRATCH, 0);
+    }
     x64_rm(&c->a, X64_LEA64, SCRATCH, place);
     release_access(c, temp, address);
-    return mem(SCRATCH, 0);
+    return in_scratch;
 }
 
 /* ---- loads and stores.  x: the instruction; y: bytes. */
@@ -150,6 +158,7 @@ void emit_atomic_logic(Compiler *c, const Rule *rule)
     Reg v = use(c, &value), t = alloc_int(c);
     Label again = asm_label(&c->a);
     access_rm(c, loads[rule->y], RAX, place);
+    guard_forget(&c->a.guard, ~FACT_U32(t));
     asm_bind(&c->a, again);
     x64_rr(&c->a, X64_MOV64, t, RAX);
     x64_rr(&c->a, rule->x, t, v);
