@@ -158,7 +158,7 @@ void emit_atomic_logic(Compiler *c, const Rule *rule)
     Reg v = use(c, &value), t = alloc_int(c);
     Label again = asm_label(&c->a);
     access_rm(c, loads[rule->y], RAX, place);
-    guard_forget(&c->a.guard, ~FACT_U32(t));
+    guard_forget(&c->a.guard, ~FACTS_OF(t));
     asm_bind(&c->a, again);
     x64_rr(&c->a, X64_MOV64, t, RAX);
     x64_rr(&c->a, rule->x, t, v);

@@ -47,6 +47,7 @@ typedef uint64_t Facts;
 #define FACT_KEPT(r)  ((Facts)1 << (32 + (r))) /* it is as it was at entry */
 #define FACT_SAVED(r) ((Facts)1 << (48 + (r))) /* and so is its slot */
 #define FACT_RECORD   FACT_SAVED(R15) /* r15: MemoryData, base to come */
+#define FACTS_OF(r)   (FACT_U32(r) | FACT_BASE(r) | FACT_KEPT(r))
 #define FACTS_ALL     (~(Facts)0)
 #define FACTS_SAVED                                                            \
     (FACT_SAVED(RBX) | FACT_SAVED(R12) | FACT_SAVED(R13) | FACT_SAVED(R14))
