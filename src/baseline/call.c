@@ -48,7 +48,9 @@ static void begin_guard(Compiler *c)
     c->own = FACT_KEPT(R14);
     if (c->config->memory0 != MEMORY_EXPLICIT)
         c->own |= FACT_BASE(R15);
-    c->at_loops = c->own | FACTS_CALLER | FACTS_SAVED;
+    c->at_loops = c->own | FACTS_SAVED;
+    if (!c->has_handlers) /* landings have these in slots only */
+        c->at_loops |= FACTS_CALLER;
     for (Reg r = 0; r < 16; r++)
         if (c->home_ints >> r & 1 && c->locals[c->home_of_int[r]].type == T_I32)
             c->at_loops |= FACT_U32(r);

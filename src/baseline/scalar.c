@@ -9,6 +9,15 @@
 
 static bool is_double(const Rule *rule) { return rule->a == T_F64; }
 
+/* An i32 has zeros above it. */
+static void move_if(Compiler *c, const Rule *rule, Cond cond, Reg to, Reg from)
+{
+    if (rule->out == T_I64)
+        x64_cmov64(&c->a, cond, to, from);
+    else
+        x64_cmov32(&c->a, cond, to, from);
+}
+
 static void compare_with_zero(Compiler *c, const Rule *rule, Reg x)
 {
     x64_sse(&c->a, X64_XORPS, VEC_SCRATCH, VEC_SCRATCH, VEC_SCRATCH);
@@ -26,9 +35,9 @@ static void saturate_signed(Compiler *c, const Rule *rule, Reg r, Reg x)
     x64_jcc(&c->a, CC_NO, done);
     compare_with_zero(c, rule, x);
     x64_mov_imm64(&c->a, SCRATCH, wide ? INT64_MAX : INT32_MAX);
-    x64_cmov64(&c->a, CC_A, r, SCRATCH);
+    move_if(c, rule, CC_A, r, SCRATCH);
     x64_mov_imm64(&c->a, SCRATCH, 0);
-    x64_cmov64(&c->a, CC_P, r, SCRATCH);
+    move_if(c, rule, CC_P, r, SCRATCH);
     asm_bind(&c->a, done);
 }
 
@@ -39,11 +48,12 @@ static void saturate_u32(Compiler *c, const Rule *rule, Reg r, Reg x)
     x64_rr(&c->a, rule->x, r, x);
     x64_rr(&c->a, X64_MOV32, SCRATCH, r);
     x64_rr(&c->a, X64_CMP64, SCRATCH, r);
+    x64_rr(&c->a, X64_MOV32, r, SCRATCH);
     x64_jcc(&c->a, CC_E, done);
     compare_with_zero(c, rule, x);
     x64_mov_imm64(&c->a, r, 0);
     x64_mov_imm64(&c->a, SCRATCH, UINT32_MAX);
-    x64_cmov64(&c->a, CC_A, r, SCRATCH);
+    x64_cmov32(&c->a, CC_A, r, SCRATCH);
     asm_bind(&c->a, done);
 }
 
@@ -120,7 +130,7 @@ static void scan_bits(Compiler *c, const Rule *rule, X64Op op, bool above)
     unsigned bits = rule->out == T_I64 ? 64 : 32;
     x64_rr(&c->a, op, r.reg, ra);
     x64_mov_imm64(&c->a, SCRATCH, above ? 2 * bits - 1 : bits);
-    x64_cmov64(&c->a, CC_E, r.reg, SCRATCH);
+    move_if(c, rule, CC_E, r.reg, SCRATCH);
     if (above)
         x64_ri(&c->a, X64_XOR32, r.reg, (int32_t)bits - 1);
     release(c, &a);
@@ -152,6 +162,7 @@ static void sum_bits(Compiler *c, const Rule *rule)
     x64_rm(&c->a, X64_AND64, r.reg, fours);
     x64_rm(&c->a, X64_IMUL64, r.reg, eights);
     x64_ri(&c->a, X64_SHR64, r.reg, 56);
+    x64_rr(&c->a, X64_MOV32, r.reg, r.reg);
     release(c, &a);
     result_done(c, r);
 }
@@ -235,5 +246,7 @@ void emit_memory_size(Compiler *c, const Rule *rule)
     x64_rm(&c->a, X64_MOV64, r.reg, FIELD(r.reg, MemoryData, size));
     if (type->page_log2)
         x64_ri(&c->a, X64_SHR64, r.reg, type->page_log2);
+    if (!type->limits.is64)
+        x64_rr(&c->a, X64_MOV32, r.reg, r.reg);
     result_done(c, r);
 }
