@@ -37,9 +37,12 @@ from common import (
     say,
 )
 
-ENGINES = ("c", "python", "wasm3", "chiasm")
-HEADS = {"c": "C ext", "python": "Python", "wasm3": "pywasm3", "chiasm": "chiasm"}
-PACKAGES = {"wasm3": "wasm3", "chiasm": "chiasm"}
+ENGINES = ("c", "python", "wasm3", "interp", "baseline")
+HEADS = {"c": "C ext", "python": "Python", "wasm3": "pywasm3"}
+PACKAGES = {"wasm3": "wasm3", "interp": "chiasm", "baseline": "chiasm"}
+
+# Chiasm's tiers, best first: of those that run, the first one is judged.
+TIERS = ("baseline", "interp")
 TIMEOUT_S = 60
 UNITS = {"ns": 1.0, "us": 1e3, "ms": 1e6}
 
@@ -65,16 +68,17 @@ class Row:
 # fmt: off
 ROWS = (
     Row("nop", "call nop()", goal=25, yardstick="c", reference=10.9),
-    Row("add", "call add(1, 2), i32", gate=70, goal=40, yardstick="c", reference=21.0),
-    Row("exports_add", "the same by instance.exports.add", goal=55, yardstick="c", reference=21.0),
+    Row("add", "call add(1, 2), i32", gate=40, goal=40, yardstick="c", reference=21.0),
+    Row("exports_add", "by instance.exports.add", gate=55, goal=55, yardstick="c", reference=21.0),
     Row("add_i64", "call add(2**40, 2), i64", goal=60, yardstick="c", reference=36.8),
     Row("add_f64", "call add(1.5, 2.5), f64", goal=45, yardstick="c", reference=27.8),
     Row("add6", "call with six i32", goal=65, yardstick="c", reference=41.3),
-    Row("callback", "callback to Python, each", gate=100, goal=70, yardstick="c", reference=42.0),
+    Row("callback", "callback to Python, each", gate=70, goal=70, yardstick="c", reference=42.0),
     Row("importtime", "import, by -X importtime", "ms", gate=1, goal=1),
     Row("import", "import, process minus pass", "ms", gate=1, goal=1),
     Row("compile_instantiate", "compile and instantiate 41 bytes", "us", gate=30, goal=30),
-    Row("instantiate", "instantiate what is compiled", "us", gate=4, goal=1.5),
+    Row("compile_all", "850 bytes, 15 functions, each called", "us", gate=300, goal=300),
+    Row("instantiate", "instantiate what is compiled", "us", gate=3, goal=1.5),
     Row("copy_out", "copy 1 MB out", "us", gate=1.1, goal=1.0, yardstick="python"),
     Row("copy_in", "copy 1 MB in", "us", gate=1.1, goal=1.0, yardstick="python"),
     Row("numpy_view", "make a NumPy view", gate=1.1, goal=1.0, yardstick="python"),
@@ -267,9 +271,12 @@ def start_workers(results: Results, engines: list[str]) -> dict[str, Worker]:
 
 
 def verdict(results: Results, row: Row, limit: float | None) -> str:
-    """Return whether Chiasm keeps within a limit; a row that erred does not."""
-    ns = results.best(row.key, "chiasm")
-    if "chiasm" in results.errors.get(row.key, {}) and limit is not None:
+    """Return whether Chiasm's best tier keeps within a limit; a row that erred does not."""
+    measured = results.ns.get(row.key, {})
+    errors = results.errors.get(row.key, {})
+    tier = next((tier for tier in TIERS if tier in measured or tier in errors), None)
+    ns = results.best(row.key, tier)
+    if tier in errors and limit is not None:
         return "fail"
     if ns is None or limit is None:
         return "–"
@@ -293,7 +300,8 @@ def row_cells(results: Results, row: Row, engines: list[str]) -> list[str]:
 
 def table(results: Results, engines: list[str]) -> str:
     """Return the rows: time by engine, gate and goal scaled to this machine, verdicts."""
-    head = ["", "unit", *(HEADS[engine] for engine in engines), "gate", "", "goal", ""]
+    heads = [HEADS.get(engine, f"chiasm, {engine}") for engine in engines]
+    head = ["", "unit", *heads, "gate", "", "goal", ""]
     return markdown_table(head, [row_cells(results, row, engines) for row in ROWS])
 
 

@@ -136,6 +136,12 @@ CALLS_MODULE = module(
     ]
 )
 
+# 15 functions in some 850 bytes, each with a loop that ends at once for the argument 1.
+MANY_TAIL = bytes([I32_CONST, 31, I32_XOR, LOCAL_GET, 0, I32_ADD])
+MANY_MODULE = module(
+    [Function(f"f{i:x}", [I32], [I32], SPIN + MANY_TAIL, i32_locals=2) for i in range(15)]
+)
+
 CALLBACK_MODULE = module(
     [Function("f", [I32], [I32]), Function("each", [I32], [I32], EACH, i32_locals=2)]
 )

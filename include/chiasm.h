@@ -446,6 +446,13 @@ CHI_API bool chi_func_may_run_long(const chi_func *f);
 /* Calls: slots hold the arguments and then the results, so their number is
  * the larger of both.  On failure err (may be NULL) is filled in. */
 CHI_API chi_code chi_call(chi_func *f, uint64_t *slots, chi_error *err);
+/* The same for functions that are called often, once looked up: fast(f, slots),
+ * and of a code that is not CHI_OK chi_func_failed fills in err.  For embedders
+ * that let one thread at a time into a store by a lock of their own (which may
+ * be let go while a call is inside): entering then needs none. */
+typedef chi_code chi_fast_fn(chi_func *f, uint64_t *slots);
+CHI_API chi_fast_fn *chi_func_fast(chi_func *f);
+CHI_API chi_code chi_func_failed(chi_func *f, chi_code code, chi_error *err);
 
 /* Stays inside around calls, until the words of their results are dealt with.
  * Until chi_leave no other thread gets in, and what the n slots (zero at first)

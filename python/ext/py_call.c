@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls from Python into the guest.
  *
- * Each Func has the entry that fits its signature: one loop per kind when all
- * parameters are of one kind, one for mixed numbers, and a general one.  Slots
- * are on the C stack; numbers allocate nothing.
+ * Each Func has the entry that fits its signature: for up to four numbers of
+ * one kind, a straight line; for more, or mixed ones, a loop; and a general
+ * one.  Slots are on the C stack; numbers allocate nothing.
  */
 #include "py_entity.h"
 #include "py_errors.h"
@@ -39,27 +39,30 @@ static chi_code run_without_gil(FuncObject *f, StoreObject *s, uint64_t *slots,
     return code;
 }
 
-/* The rarer ways: a deadline may be over, the GIL is let go, another thread is
+/* Whoever has the GIL, and finds the store not detached, is alone: a guest
+ * that runs without it is in a detached one. */
+static inline chi_code run_fast(FuncObject *f, uint64_t *slots)
+{
+#ifdef Py_GIL_DISABLED
+    return chi_call(f->e.x.func, slots, NULL);
+#else
+    return f->fast(f->e.x.func, slots);
+#endif
+}
+
+/* In all ways: a deadline may be over, the GIL is let go, another thread is
  * inside without it, or others wait for their turn. */
-static chi_code run_slow(FuncObject *f, StoreObject *s, uint64_t *slots,
-                         chi_error *err)
+static chi_code run(FuncObject *f, uint64_t *slots, chi_error *err)
 {
     ThreadRecord *t = py_thread();
+    StoreObject *s = py_entity_store((PyObject *)f);
+    py_store_changed(s);
     if (f->state->attention && py_thread_check_deadline(f->state, t) < 0)
         return RAISED;
     if (s->detached || !py_store_is_our_turn(s, t))
         return CHI_BUSY;
     if (f->without_gil)
         return run_without_gil(f, s, slots, err);
-    return chi_call(f->e.x.func, slots, err);
-}
-
-static inline chi_code run(FuncObject *f, uint64_t *slots, chi_error *err)
-{
-    StoreObject *s = py_entity_store((PyObject *)f);
-    py_store_changed(s);
-    if (UNLIKELY(f->without_gil || s->detached || f->state->attention))
-        return run_slow(f, s, slots, err);
     return chi_call(f->e.x.func, slots, err);
 }
 
@@ -131,50 +134,95 @@ static PyObject *tuple_of_numbers(const Signature *sig, const uint64_t *slots)
     return tuple;
 }
 
-static inline PyObject *numbers_out(const Signature *sig, const uint64_t *slots)
+static PyObject *numbers_out(const Signature *sig, const uint64_t *slots)
 {
-    if (sig->n_results == 1)
-        return value_number_out(sig->kinds[sig->n_params], slots);
     if (sig->n_results == 0)
         Py_RETURN_NONE;
+    if (sig->n_results == 1)
+        return value_number_out(sig->kinds[sig->n_params], slots);
     return tuple_of_numbers(sig, slots);
 }
 
-static inline PyObject *run_numbers(FuncObject *f, uint64_t *slots)
+/* In all ways; or only to raise what the guest has failed by. */
+static __attribute__((noinline)) PyObject *run_numbers_slowly(FuncObject *f,
+                                                              uint64_t *slots,
+                                                              chi_code code)
 {
     chi_error err;
-    chi_code code = run(f, slots, &err);
-    if (UNLIKELY(code != CHI_OK) && run_again(f, code, slots, &err) != CHI_OK)
+    code = code == CHI_OK ? run(f, slots, &err)
+                          : chi_func_failed(f->e.x.func, code, &err);
+    if (code != CHI_OK && run_again(f, code, slots, &err) != CHI_OK)
         return NULL;
     PyObject *result = numbers_out(f->signature, slots);
     py_store_settle(py_entity_store((PyObject *)f));
     return result;
 }
 
-/* One entry per kind.  CONVERT: (value, slot) -> ValueResult. */
-#define ENTRY(NAME, CONVERT)                                                   \
+static inline PyObject *run_numbers(FuncObject *f, uint64_t *slots)
+{
+    PyObject *result;
+    StoreObject *s = f->e.store;
+    if (UNLIKELY(s->target || s->detached || f->without_gil
+                 || f->state->attention))
+        return run_numbers_slowly(f, slots, CHI_OK);
+    py_store_changed(s);
+    chi_code code = run_fast(f, slots);
+    if (UNLIKELY(code != CHI_OK))
+        return run_numbers_slowly(f, slots, code);
+    switch (f->result) {
+    case RESULT_NONE: result = Py_NewRef(Py_None); break;
+    case RESULT_I32:
+        result = PyLong_FromLong((int32_t)(uint32_t)slots[0]);
+        break;
+    case RESULT_I64: result = value_number_out(KIND_I64, slots); break;
+    case RESULT_F64: result = PyFloat_FromDouble(f64_of_bits(slots[0])); break;
+    default: result = numbers_out(f->signature, slots);
+    }
+    py_store_settle(s);
+    return result;
+}
+
+/* One entry per kind and number.  CONVERT: (value, slot) -> ValueResult. */
+#define ENTRY(NAME, BODY)                                                      \
     static PyObject *NAME(PyObject *self, PyObject *const *args,               \
                           size_t nargsf, PyObject *keywords)                   \
     {                                                                          \
         FuncObject *f = (FuncObject *)self;                                    \
         Py_ssize_t n = PyVectorcall_NARGS(nargsf);                             \
         uint64_t slots[FAST_SLOTS];                                            \
-        if (is_wrong_call(f, n, keywords))                                     \
-            return wrong_call(f, n, keywords);                                 \
-        for (Py_ssize_t i = 0; i < n; i++) {                                   \
-            ValueResult why = CONVERT(args[i], &slots[i]);                     \
-            if (UNLIKELY(why))                                                 \
-                return wrong_argument(f, (uint32_t)i, args[i], why);           \
-        }                                                                      \
-        return run_numbers(f, slots);                                          \
+        BODY return run_numbers(f, slots);                                     \
     }
+#define CHECK(N)                                                               \
+    if (UNLIKELY(n != (N) || keywords) && is_wrong_call(f, n, keywords))       \
+        return wrong_call(f, n, keywords);
+#define TAKE(CONVERT, I)                                                       \
+    {                                                                          \
+        ValueResult why = CONVERT(args[I], &slots[I]);                         \
+        if (UNLIKELY(why))                                                     \
+            return wrong_argument(f, (uint32_t)(I), args[I], why);             \
+    }
+#define LOOP(CONVERT)                                                          \
+    CHECK((Py_ssize_t)f->signature->n_params)                                  \
+    for (Py_ssize_t i = 0; i < n; i++)                                         \
+    TAKE(CONVERT, i)
 #define MIXED(v, slot) value_number(f->signature->kinds[i], v, slot)
+#define LINE(KIND)                                                             \
+    ENTRY(call_##KIND##_1, CHECK(1) TAKE(value_##KIND, 0))                     \
+    ENTRY(call_##KIND##_2,                                                     \
+          CHECK(2) TAKE(value_##KIND, 0) TAKE(value_##KIND, 1))                \
+    ENTRY(call_##KIND##_3, CHECK(3) TAKE(value_##KIND, 0)                      \
+                               TAKE(value_##KIND, 1) TAKE(value_##KIND, 2))    \
+    ENTRY(call_##KIND##_4,                                                     \
+          CHECK(4) TAKE(value_##KIND, 0) TAKE(value_##KIND, 1)                 \
+              TAKE(value_##KIND, 2) TAKE(value_##KIND, 3))                     \
+    ENTRY(call_##KIND, LOOP(value_##KIND))
 
-ENTRY(call_i32, value_i32)
-ENTRY(call_i64, value_i64)
-ENTRY(call_f32, value_f32)
-ENTRY(call_f64, value_f64)
-ENTRY(call_mixed, MIXED)
+ENTRY(call_0, CHECK(0))
+LINE(i32)
+LINE(i64)
+LINE(f64)
+ENTRY(call_f32, LOOP(value_f32))
+ENTRY(call_mixed, LOOP(MIXED))
 
 /* ---- everything else */
 
@@ -297,18 +345,44 @@ static PyObject *call_any(PyObject *self, PyObject *const *args, size_t nargsf,
     return result;
 }
 
-vectorcallfunc py_call_of(const Signature *s)
+static bool has_one_kind(const Signature *s)
 {
-    static const vectorcallfunc by_kind[] = {
-        [KIND_I32] = call_i32,
-        [KIND_I64] = call_i64,
-        [KIND_F32] = call_f32,
-        [KIND_F64] = call_f64,
-    };
-    if (!s->fast)
-        return call_any;
     for (uint32_t i = 1; i < s->n_params; i++)
         if (s->kinds[i] != s->kinds[0])
-            return call_mixed;
-    return s->n_params ? by_kind[s->kinds[0]] : call_i32;
+            return false;
+    return true;
+}
+
+vectorcallfunc py_call_of(const Signature *s)
+{
+    enum { LINES = 4 };
+#define ENTRIES(KIND)                                                          \
+    {call_##KIND, call_##KIND##_1, call_##KIND##_2, call_##KIND##_3,           \
+     call_##KIND##_4}
+    static const vectorcallfunc entries[][LINES + 1] = {
+        [KIND_I32] = ENTRIES(i32),
+        [KIND_I64] = ENTRIES(i64),
+        [KIND_F32] = {call_f32, call_f32, call_f32, call_f32, call_f32},
+        [KIND_F64] = ENTRIES(f64),
+    };
+#undef ENTRIES
+    if (!s->fast)
+        return call_any;
+    if (s->n_params == 0)
+        return call_0;
+    if (!has_one_kind(s))
+        return call_mixed;
+    return entries[s->kinds[0]][s->n_params <= LINES ? s->n_params : 0];
+}
+
+CallResult py_call_result_of(const Signature *s)
+{
+    if (s->n_results != 1)
+        return s->n_results ? RESULT_OTHER : RESULT_NONE;
+    switch (s->kinds[s->n_params]) {
+    case KIND_I32: return RESULT_I32;
+    case KIND_I64: return RESULT_I64;
+    case KIND_F64: return RESULT_F64;
+    default: return RESULT_OTHER;
+    }
 }

@@ -6,8 +6,8 @@
 #include <longintrepr.h>
 #endif
 
-/* The value of an int that has at most one digit: true and *value. */
-static inline bool compat_small_int(PyObject *o, Py_ssize_t *value)
+/* The value of an int of one digit, or none: true and *value. */
+static inline bool compat_small_int(PyObject *o, int64_t *value)
 {
     PyLongObject *v = (PyLongObject *)o;
 #if PY_VERSION_HEX >= 0x030c0000
@@ -18,9 +18,37 @@ static inline bool compat_small_int(PyObject *o, Py_ssize_t *value)
     Py_ssize_t size = Py_SIZE(v);
     if (size < -1 || size > 1)
         return false;
-    *value = size * (Py_ssize_t)v->ob_digit[0];
+    *value = size * (int64_t)v->ob_digit[0];
 #endif
     return true;
+}
+
+/* The value of an int of two digits, which have 60 bits. */
+static inline bool compat_medium_int(PyObject *o, int64_t *value)
+{
+#if PyLong_SHIFT == 30 && PY_VERSION_HEX < 0x030f0000
+    PyLongObject *v = (PyLongObject *)o;
+#if PY_VERSION_HEX >= 0x030c0000
+    enum { ZERO_OR_LESS = 3, NEGATIVE = 2, DIGITS = 3 };
+    uintptr_t tag = v->long_value.lv_tag;
+    const digit *digits = v->long_value.ob_digit;
+    bool negative = (tag & ZERO_OR_LESS) == NEGATIVE;
+    if (tag >> DIGITS != 2)
+        return false;
+#else
+    const digit *digits = v->ob_digit;
+    bool negative = Py_SIZE(v) < 0;
+    if (Py_SIZE(v) != 2 && Py_SIZE(v) != -2)
+        return false;
+#endif
+    int64_t absolute = (int64_t)digits[1] << PyLong_SHIFT | digits[0];
+    *value = negative ? -absolute : absolute;
+    return true;
+#else
+    (void)o;
+    (void)value;
+    return false;
+#endif
 }
 
 /* Takes the current exception away, normalised and with its traceback. */

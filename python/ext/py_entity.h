@@ -18,15 +18,26 @@ typedef struct {
     uint8_t n_refs;   /* that it has on the entity: py_owner.h */
 } EntityObject;
 
+/* What most calls give. */
+typedef enum {
+    RESULT_NONE,
+    RESULT_I32,
+    RESULT_I64,
+    RESULT_F64,
+    RESULT_OTHER
+} CallResult;
+
 typedef struct {
     EntityObject e;
     vectorcallfunc call;
+    chi_fast_fn *fast;
     State *state;
     Signature *signature;
     PyObject *module; /* ModuleObject, or NULL of a host function */
     PyObject *name;   /* str, or NULL: not asked for yet */
     bool without_gil; /* calls release it */
     bool is_python;   /* it, or what its module imports, is Python code */
+    uint8_t result;   /* CallResult */
 } FuncObject;
 
 typedef struct {
@@ -78,6 +89,7 @@ PyObject *py_func_place(FuncObject *f, uint32_t i);
 PyObject *py_func_name(FuncObject *f);
 /* py_call.c */
 vectorcallfunc py_call_of(const Signature *s);
+CallResult py_call_result_of(const Signature *s);
 /* py_host.c: a host function of the store that calls `callable`; a new
  * reference of the core's, or NULL with an exception. */
 chi_func *py_host_func(StoreObject *s, Signature *sig, PyObject *callable,

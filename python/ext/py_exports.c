@@ -47,6 +47,8 @@ static int traverse(PyObject *self, visitproc visit, void *arg)
 static int clear(PyObject *self)
 {
     ExportsObject *e = exports_of(self);
+    for (size_t i = 0; i < QUICK; i++)
+        Py_CLEAR(e->quick[i].name);
     Py_CLEAR(e->attributes);
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++)
         Py_CLEAR(e->cache[i]);
@@ -167,29 +169,58 @@ static PyObject *no_export(ExportsObject *e, PyObject *name, PyObject *class)
     return NULL;
 }
 
+/* Threads that run at the same time would find halves of entries. */
+#ifdef Py_GIL_DISABLED
+#define IS_QUICK 0
+#else
+#define IS_QUICK 1
+#endif
+
+static inline size_t quick_place(const PyObject *name)
+{
+    return (uintptr_t)name / 32 % QUICK;
+}
+
+static PyObject *remember(ExportsObject *e, PyObject *name, PyObject *value)
+{
+    if (IS_QUICK && PyUnicode_CheckExact(name)) {
+        size_t i = quick_place(name);
+        Py_XSETREF(e->quick[i].name, Py_NewRef(name));
+        e->quick[i].value = value;
+    }
+    return value;
+}
+
+static int add_attribute(ExportsObject *e, PyObject *name, PyObject *value)
+{
+    if (!e->attributes)
+        e->attributes = PyDict_New();
+    return e->attributes ? PyDict_SetItem(e->attributes, name, value) : -1;
+}
+
 static PyObject *attribute_slowly(PyObject *self, PyObject *name)
 {
     ExportsObject *e = exports_of(self);
     PyObject *value;
+    if (e->attributes && compat_dict_get(e->attributes, name, &value) != 0)
+        return value ? remember(e, name, Py_NewRef(value)) : NULL;
     if (is_reserved(e->state, name))
         return PyObject_GenericGetAttr(self, name);
     int found = py_exports_get(e, name, &value);
     if (!found)
         return no_export(e, name, PyExc_AttributeError);
-    if (!e->attributes)
-        e->attributes = PyDict_New();
-    if (value
-        && (!e->attributes || PyDict_SetItem(e->attributes, name, value) < 0))
+    if (value && add_attribute(e, name, value) < 0)
         Py_CLEAR(value);
-    return value;
+    return value ? remember(e, name, value) : NULL;
 }
 
 static PyObject *attribute(PyObject *self, PyObject *name)
 {
-    PyObject *known = exports_of(self)->attributes;
-    if (known && compat_dict_get(known, name, &known) > 0)
-        return Py_NewRef(known);
-    return PyErr_Occurred() ? NULL : attribute_slowly(self, name);
+    ExportsObject *e = exports_of(self);
+    size_t i = quick_place(name);
+    if (e->quick[i].name == name)
+        return Py_NewRef(e->quick[i].value);
+    return attribute_slowly(self, name);
 }
 
 static PyObject *item(PyObject *self, PyObject *name)

@@ -27,6 +27,8 @@ int py_func_set_up(FuncObject *f, const Origin *o)
     if (!f->signature)
         return -1;
     f->call = py_call_of(f->signature);
+    f->fast = chi_func_fast(f->e.x.func);
+    f->result = (uint8_t)py_call_result_of(f->signature);
     f->name = Py_XNewRef(o->name);
     f->is_python = !instance || o->is_python;
     f->without_gil = o->without_gil && chi_func_may_run_long(f->e.x.func);

@@ -10,6 +10,8 @@
 #include "py_entity.h"
 #include "py_module.h"
 
+enum { QUICK = 4 };
+
 typedef struct {
     PyObject_VAR_HEAD State *state;
     StoreObject *store;
@@ -19,9 +21,13 @@ typedef struct {
     PyObject *name; /* str given to the instance, or NULL */
     PyObject *weakrefs;
     PyObject *attributes; /* dict: those that were asked for, or NULL */
-    bool without_gil;     /* calls may release it */
-    bool is_python;       /* some import is Python code */
-    PyObject *cache[];    /* by number of the export */
+    /* Some of `attributes`, by the address of the name, which is a reference. */
+    struct {
+        PyObject *name, *value;
+    } quick[QUICK];
+    bool without_gil;  /* calls may release it */
+    bool is_python;    /* some import is Python code */
+    PyObject *cache[]; /* by number of the export */
 } ExportsObject;
 
 typedef struct {

@@ -17,10 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Thread_local ThreadRecord record = {.deadline_ns = UINT64_MAX,
-                                            .process = -1};
-
-ThreadRecord *py_thread(void) { return &record; }
+PY_THREAD_LOCAL ThreadRecord py_thread_record = {.deadline_ns = UINT64_MAX,
+                                                 .process = -1};
 
 /* Each level of guest code that calls Python that calls guest code takes some
  * KiB of the C stack, which Python's own limit does not know of. */

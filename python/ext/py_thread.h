@@ -21,7 +21,13 @@ typedef struct {
     uintptr_t stack_limit;   /* no calls into Python below it; 0: unknown */
 } ThreadRecord;
 
-ThreadRecord *py_thread(void);
+#if defined(__GLIBC__)
+#define PY_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define PY_THREAD_LOCAL _Thread_local
+#endif
+extern PY_THREAD_LOCAL ThreadRecord py_thread_record;
+static inline ThreadRecord *py_thread(void) { return &py_thread_record; }
 uint64_t py_thread_now_ns(void);
 
 /* From without the GIL to Python code and back; no-ops when it is held.  What

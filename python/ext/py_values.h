@@ -96,17 +96,25 @@ PyObject *py_results_out(StoreObject *s, const Signature *sig,
 /* The usual numbers, at once. */
 static inline ValueResult value_i32(PyObject *v, uint64_t *slot)
 {
-    Py_ssize_t value;
-    if (PyLong_CheckExact(v) && compat_small_int(v, &value)) {
-        *slot = (uint32_t)value; /* a digit has 30 bits */
-        return VALUE_OK;
+    int64_t value;
+    if (PyLong_CheckExact(v)) {
+        if (compat_small_int(v, &value)) {
+            *slot = (uint32_t)value; /* a digit has 30 bits */
+            return VALUE_OK;
+        }
+        if (compat_medium_int(v, &value) && value >= INT32_MIN
+            && value <= UINT32_MAX) {
+            *slot = (uint32_t)value;
+            return VALUE_OK;
+        }
     }
     return py_value_number_slow(KIND_I32, v, slot);
 }
 static inline ValueResult value_i64(PyObject *v, uint64_t *slot)
 {
-    Py_ssize_t value;
-    if (PyLong_CheckExact(v) && compat_small_int(v, &value)) {
+    int64_t value;
+    if (PyLong_CheckExact(v)
+        && (compat_small_int(v, &value) || compat_medium_int(v, &value))) {
         *slot = (uint64_t)value;
         return VALUE_OK;
     }
@@ -166,7 +174,9 @@ static inline PyObject *value_number_out(ValueKind kind, const uint64_t *slots)
 {
     switch (kind) {
     case KIND_I32: return PyLong_FromLong((int32_t)(uint32_t)slots[0]);
-    case KIND_I64: return PyLong_FromLongLong((int64_t)slots[0]);
+    case KIND_I64:
+        return sizeof(long) == 8 ? PyLong_FromLong((long)slots[0])
+                                 : PyLong_FromLongLong((int64_t)slots[0]);
     case KIND_F32: return PyFloat_FromDouble((double)f32_of_bits(slots[0]));
     case KIND_F64: return PyFloat_FromDouble(f64_of_bits(slots[0]));
     default: return PyBytes_FromStringAndSize((const char *)slots, 16);

@@ -10,11 +10,19 @@
 #include "runtime/memory.h"
 #include "runtime/owner.h"
 
+static inline bool is_native(const FuncRef *f)
+{
+    return f->func && f->owner->store->tier == TIER_BASELINE;
+}
+
+static chi_code call_without_memory(chi_func *f, uint64_t *slots)
+{
+    return (chi_code)native_call((FuncRef *)f, slots);
+}
+
 ErrorCode api_call(FuncRef *f, uint64_t *slots)
 {
-    if (f->func && f->owner->store->tier == TIER_BASELINE)
-        return native_call(f, slots);
-    return interp_call(f, slots);
+    return is_native(f) ? native_call(f, slots) : interp_call(f, slots);
 }
 
 /* ---- configuration */
@@ -472,22 +480,31 @@ void *chi_func_host(const chi_func *f)
 
 bool chi_func_may_run_long(const chi_func *f)
 {
-    const Func *func = func_of(f)->func;
-    return !func || (func->flags & (FUNC_LOOPS | FUNC_CALLS));
+    return func_of(f)->may_run_long;
+}
+
+chi_code chi_func_failed(chi_func *f, chi_code code, chi_error *err)
+{
+    if (code != CHI_BUSY)
+        return api_guest_error(err, func_of(f)->owner->store, (ErrorCode)code);
+    Error e = {0}; /* another thread's: nothing in it is ours to read */
+    error_set(&e, ERR_BUSY, ERROR_NO_OFFSET, "%s", error_text(ERR_BUSY));
+    return api_error(err, &e);
 }
 
 chi_code chi_call(chi_func *f, uint64_t *slots, chi_error *err)
 {
     ErrorCode code = api_call(func_of(f), slots);
-    if (__builtin_expect(code == ERR_OK, 1))
+    if (likely(code == ERR_OK))
         return CHI_OK;
-    if (code
-        == ERR_BUSY) { /* another thread's: nothing in it is ours to read */
-        Error e = {0};
-        error_set(&e, code, ERROR_NO_OFFSET, "%s", error_text(code));
-        return api_error(err, &e);
-    }
-    return api_guest_error(err, func_of(f)->owner->store, code);
+    return chi_func_failed(f, (chi_code)code, err);
+}
+
+chi_fast_fn *chi_func_fast(chi_func *f)
+{
+    FuncRef *r = func_of(f);
+    chi_fast_fn *fast = is_native(r) ? native_fast(r) : interp_call_alone;
+    return fast ? fast : call_without_memory;
 }
 
 chi_entry *chi_enter(chi_store *s, uint32_t n, uint64_t **slots, chi_error *err)

@@ -61,24 +61,57 @@ static inline ErrorCode call_guest(Activation *a, const FuncRef *f,
     return code;
 }
 
-ErrorCode interp_call(FuncRef *f, uint64_t *slots)
+static inline ErrorCode run(Activation *a, FuncRef *f, uint64_t *slots)
 {
-    Store *s = f->owner->store;
+    if (likely(f->func))
+        return call_guest(a, f, slots);
+    HostFunc *h = (HostFunc *)f->owner;
+    return (ErrorCode)h->call(h->host, a->store, slots);
+}
+
+static __attribute__((noinline)) ErrorCode call_nested(FuncRef *f,
+                                                       uint64_t *slots)
+{
     Activation a;
-    bool may_run_long =
-        !f->func || (f->func->flags & (FUNC_LOOPS | FUNC_CALLS));
-    ErrorCode code = activation_enter(&a, s, may_run_long);
+    Store *s = f->owner->store;
+    ErrorCode code = activation_enter(&a, s, f->may_run_long);
     if (code != ERR_OK)
         return code;
     s->n_frames = s->frame_depth = 0;
-    if (f->func) {
-        code = call_guest(&a, f, slots);
-    } else {
-        HostFunc *h = (HostFunc *)f->owner;
-        code = (ErrorCode)h->call(h->host, s, slots);
-    }
+    code = run(&a, f, slots);
     activation_leave(&a);
     return code;
+}
+
+static inline ErrorCode call(FuncRef *f, uint64_t *slots, bool alone)
+{
+    Store *s = f->owner->store;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    Thread *t = activation_first(s, here, alone);
+    if (unlikely(!t))
+        return call_nested(f, slots);
+    Activation *a = &t->first;
+    if (f->may_run_long)
+        activation_tick(a);
+    ErrorCode code = run(a, f, slots);
+    a->sp = a->base;
+    a->fp = NULL;
+    a->pc = NULL;
+    if (f->may_run_long)
+        activation_leave(a);
+    else
+        activation_last(t, s);
+    return code;
+}
+
+ErrorCode interp_call(FuncRef *f, uint64_t *slots)
+{
+    return call(f, slots, false);
+}
+
+chi_code interp_call_alone(chi_func *f, uint64_t *slots)
+{
+    return (chi_code)call((FuncRef *)f, slots, true);
 }
 
 /* A constant expression runs as a function of no type; its value is what the

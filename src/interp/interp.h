@@ -13,6 +13,8 @@
  * left; store->frames then tell where, and after ERR_EXCEPTION
  * store->pending_exn holds the exception. */
 ErrorCode interp_call(FuncRef *f, uint64_t *slots);
+/* For chi_func_fast. */
+chi_code interp_call_alone(chi_func *f, uint64_t *slots);
 
 /* Evaluates a constant expression to one slot, or two of a v128. */
 ErrorCode interp_constant(Instance *i, const ConstExpr *e, uint64_t *slots);

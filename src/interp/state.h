@@ -32,9 +32,6 @@
 
 enum { HEADER_SLOTS = 6 };
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
 static inline Instance *frame_instance(const uint64_t *fp)
 {
     return (Instance *)(uintptr_t)fp[-1];

@@ -21,6 +21,8 @@ Instance *native_caller(const Activation *a);
 
 /* For EngineHooks. */
 ErrorCode native_call(FuncRef *f, uint64_t *slots);
+/* For chi_func_fast; NULL: no memory. */
+chi_fast_fn *native_fast(FuncRef *f);
 bool native_attach(Instance *i, Error *err);
 void native_attach_host(FuncRef *f);
 bool native_image(Instance *i);

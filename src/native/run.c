@@ -8,71 +8,117 @@
 #include "runtime/store.h"
 #include "runtime/unwind.h"
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
 /* ---- in and out */
 
-/* Counted from here, and never into the margin that is left to C. */
-static void limit_stack(Store *s, const Thread *t)
+static bool find_entry(FuncRef *f)
 {
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    uintptr_t low = t->native_low + t->native_margin;
-    if (low > here) /* a stack of someone else's making */
-        low = 0;
-    uintptr_t limit =
-        here - low > s->limits.stack ? here - (uintptr_t)s->limits.stack : low;
-    s->native_stack_limit = limit;
-    uintptr_t old =
-        atomic_load_explicit(&s->native_limit, memory_order_relaxed);
-    while (old != limit && old != UINTPTR_MAX
-           && !atomic_compare_exchange_weak(&s->native_limit, &old, limit)) {}
+    if (!f->entry)
+        f->entry = (const void *)(uintptr_t)stub_entry(&f->type->func);
+    return f->entry;
 }
 
-static const void *entry_of(FuncRef *f)
+static inline ErrorCode enter(const FuncRef *f, uint64_t *slots, Activation *a)
 {
-    if (likely(f->entry != NULL))
-        return f->entry;
-    return f->entry = (const void *)(uintptr_t)stub_entry(&f->type->func);
+    EntryStub *entry = (EntryStub *)(uintptr_t)f->entry;
+    return entry(f->code, f->context, slots, a);
 }
 
-ErrorCode native_call(FuncRef *f, uint64_t *slots)
+static __attribute__((noinline)) ErrorCode call_nested(FuncRef *f,
+                                                       uint64_t *slots)
 {
     Activation a;
-    bool may_run_long = f->func->flags & (FUNC_LOOPS | FUNC_CALLS);
-    EntryStub *entry = (EntryStub *)(uintptr_t)entry_of(f);
-    if (unlikely(!entry))
-        return ERR_MEMORY;
     Store *s = f->owner->store;
-    ErrorCode code = activation_enter(&a, s, may_run_long);
+    ErrorCode code = activation_enter(&a, s, f->may_run_long);
     if (code != ERR_OK)
         return code;
     s->n_frames = s->frame_depth = 0;
-    Thread *t = a.thread;
-    uintptr_t base = t->native_base;
+    uintptr_t base = a.thread->native_base;
     if (!base)
-        t->native_base = (uintptr_t)(&a + 1);
-    if (s->depth == 1)
-        limit_stack(s, t);
-    code = entry(f->code, f->context, slots, &a);
-    t->native_base = base;
+        a.thread->native_base = (uintptr_t)(&a + 1);
+    code = enter(f, slots, &a);
+    if (activation_is_innermost(&a))
+        a.thread->native_base = base;
     activation_leave(&a);
     return code;
 }
 
+static __attribute__((noinline)) ErrorCode call_long(FuncRef *f,
+                                                     uint64_t *slots, Thread *t)
+{
+    activation_tick(&t->first);
+    t->native_base = (uintptr_t)__builtin_frame_address(0);
+    ErrorCode code = enter(f, slots, &t->first);
+    activation_leave(&t->first);
+    return code;
+}
+
+static inline ErrorCode call(FuncRef *f, uint64_t *slots, bool alone)
+{
+    Store *s = f->owner->store;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    Thread *t = activation_first(s, here, alone);
+    if (unlikely(!t))
+        return call_nested(f, slots);
+    if (f->may_run_long)
+        return call_long(f, slots, t);
+    t->native_base = here;
+    ErrorCode code = enter(f, slots, &t->first);
+    activation_last(t, s);
+    return code;
+}
+
+ErrorCode native_call(FuncRef *f, uint64_t *slots)
+{
+    return find_entry(f) ? call(f, slots, false) : ERR_MEMORY;
+}
+
+static chi_code call_alone(chi_func *f, uint64_t *slots)
+{
+    return (chi_code)call((FuncRef *)f, slots, true);
+}
+
+chi_fast_fn *native_fast(FuncRef *f)
+{
+    return find_entry(f) ? call_alone : NULL;
+}
+
+/* What compiled code calls may run anything: the C stack may even be another
+ * one when it comes back, see thread.h.  `mark` is in the frame of who says
+ * this. */
+static Activation *go_out(Store *s, volatile uint64_t *mark)
+{
+    Activation *a = atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
+    a->exit_serial = *mark = thread_serial(a->thread);
+    a->exit_mark = mark;
+    return a;
+}
+static ErrorCode come_back(Activation *a, ErrorCode code)
+{
+    a->exit_mark = NULL;
+    if (likely(activation_is_innermost(a)))
+        return code;
+    a->thread->out_of_order = a;
+    return ERR_BUSY;
+}
+
 ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame)
 {
+    volatile uint64_t mark;
     HostFunc *h = (HostFunc *)f->owner;
     Store *s = h->e.store;
-    Activation *a = atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
+    Activation *a = go_out(s, &mark);
     a->native_exit = stub_frame;
     ErrorCode code = (ErrorCode)h->call(h->host, s, slots);
-    return activation_is_innermost(a) ? code : ERR_BUSY;
+    a->native_exit = 0;
+    return come_back(a, code);
 }
 
 ErrorCode native_interpret(uint64_t index, uint64_t *slots, Instance *i)
 {
-    return engine_hooks.interpret(instance_func(i, (uint32_t)index), slots);
+    volatile uint64_t mark;
+    Activation *a = go_out(i->e.store, &mark);
+    FuncRef *f = instance_func(i, (uint32_t)index);
+    return come_back(a, engine_hooks.interpret(f, slots));
 }
 
 /* ---- frames.  Each has its rbp; fp[1] is where it returns to. */
@@ -214,7 +260,8 @@ static bool unwind(Store *s, Walk w, uintptr_t end, Landing *out)
 void native_fail(ErrorCode code, uintptr_t fp, uintptr_t pc, Instance *i,
                  Landing *out)
 {
-    const Activation *a = thread_current()->top;
+    Thread *t = thread_current();
+    const Activation *a = code == ERR_BUSY ? t->out_of_order : t->top;
     Store *s = a->store;
     Walk w = walk_begin(fp, pc, i, a->native_fp);
     if (code == ERR_EXCEPTION && unwind(s, w, a->native_fp, out))
@@ -263,10 +310,11 @@ void *native_array(Instance *i, uint32_t type, uint32_t length)
 ErrorCode native_check(Instance *i, uintptr_t *stub_frame)
 {
     Store *s = i->e.store;
-    Activation *a = atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
     uintptr_t limit = s->native_stack_limit;
     if (atomic_exchange(&s->native_limit, limit) == UINTPTR_MAX) {
-        ErrorCode code = activation_check(a, a->base);
+        volatile uint64_t mark;
+        Activation *a = go_out(s, &mark);
+        ErrorCode code = come_back(a, activation_check(a, a->base));
         if (code != ERR_OK)
             return code;
     }

@@ -445,12 +445,22 @@ bool code_seal(CodeSpan span)
     return span.write != span.exec || os_code_protect(span.write, size, why);
 }
 
+/* To map another one costs as much as to compile some functions. */
+static void chunk_empty(Chunk *c)
+{
+    atomic_store_explicit(&c->n_spans, 0, memory_order_release);
+    memset(c->write, 0, c->used);
+    c->used = 0;
+}
+
 /* A span with pages of its own does not wait for the others in its chunk. */
 static void free_span(Chunk *c, Span *s)
 {
     uint32_t start = start_of(s);
     atomic_store_explicit(&s->what, NULL, memory_order_relaxed);
-    if (--c->live == 0)
+    if (--c->live == 0 && c == open_chunk && c->write)
+        chunk_empty(c);
+    else if (c->live == 0)
         chunk_free(c);
     else if (atomic_load_explicit(&mode, memory_order_relaxed) == ONE_VIEW)
         os_pages_decommit(address_of(start), end_of(s) - start);

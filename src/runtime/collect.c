@@ -84,13 +84,17 @@ static void mark_roots(Collector *c)
 
 /* Compiled code keeps references wherever it likes: in registers, which are
  * put on the stack here, and in frames of its own and of C. */
-static __attribute__((noinline)) void mark_native_stack(Collector *c,
+static __attribute__((noinline)) bool mark_native_stack(Collector *c,
                                                         const Thread *t)
 {
     __builtin_unwind_init();
     uintptr_t here = (uintptr_t)__builtin_frame_address(0) - 256;
+    bool on_stack = here >= t->native_low; /* or one of someone else's making */
+    if (here >= t->native_base || on_stack != (t->native_base >= t->native_low))
+        return false;
     mark_range(c, (const uint64_t *)(here & ~(uintptr_t)7),
                (const uint64_t *)t->native_base);
+    return true;
 }
 
 /* The guest stack from its base: entries of other stores as well, which does
@@ -104,9 +108,7 @@ static bool mark_stack(Collector *c)
     if (!a)
         return false;
     mark_range(c, t->stack, a->sp + 1);
-    if (t->native_base)
-        mark_native_stack(c, t);
-    return true;
+    return !t->native_base || mark_native_stack(c, t);
 }
 
 /* ---- types that outlive their modules */

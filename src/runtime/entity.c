@@ -145,7 +145,10 @@ static HostFunc *add_hostfunc(Store *s, const TypeDef *type, TypeGroup *group,
         type_group_release(group);
         return NULL;
     }
-    f->ref = (FuncRef){.type = type, .type_id = type->id, .owner = &f->e};
+    f->ref = (FuncRef){.type = type,
+                       .type_id = type->id,
+                       .owner = &f->e,
+                       .may_run_long = true};
     f->call = call;
     f->host = host;
     f->group = group;

@@ -6,9 +6,6 @@
 #include "runtime/blocks.h"
 #include "runtime/store.h"
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
 bool heap_stress;
 
 static uint64_t used(const Heap *h) { return h->live + h->allocated; }

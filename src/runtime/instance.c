@@ -80,6 +80,7 @@ FuncRef *instance_func_slow(Instance *i, uint32_t index)
             __atomic_load_n(&i->code_table[index - i->module->n_imported_funcs],
                             __ATOMIC_ACQUIRE);
     f->func = module_func(i->module, index);
+    f->may_run_long = f->func->flags & (FUNC_LOOPS | FUNC_CALLS);
     return f;
 }
 

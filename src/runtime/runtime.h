@@ -20,6 +20,9 @@
 #include "os/os.h"
 #include "wasm/module.h"
 
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 typedef struct chi_store Store;
 typedef struct Instance Instance;
 typedef struct FuncRef FuncRef;
@@ -109,6 +112,7 @@ struct FuncRef {
     const void *code;
     struct Instance *context;
     uint32_t type_id;  /* type->id */
+    bool may_run_long; /* has loops or calls; all host functions may */
     const void *entry; /* what calls it from C; NULL: not looked up yet */
 };
 
@@ -166,11 +170,19 @@ struct chi_store {
     uint8_t native_cache; /* for tests: BaselineConfig.n_cache */
     bool checks_all;      /* compiled code never faults */
     bool keeps_tier;      /* was told its tier, or the use of faults */
-    uint64_t fuel;        /* instructions left, when metered */
     bool metered;
+    uint64_t fuel;            /* instructions left, when metered */
     _Atomic(Thread *) owner;  /* the thread inside, or NULL */
-    uint32_t depth;           /* entries of that thread */
+    uint32_t nested;          /* entries of that thread but the first */
     _Atomic uint32_t waiting; /* threads in store_wait */
+    /* The limits above are right for entries by this thread that is in no
+     * store, and whose frame lies here. */
+    uint64_t limits_thread; /* its id; 0: for none */
+    uintptr_t limits_from, limits_room;
+    uint32_t n_recent;    /* of `recent`, since the outermost call ended */
+    uint32_t n_releases;  /* of `releases` */
+    uint32_t n_frames;    /* of `frames`, kept */
+    uint32_t frame_depth; /* there were */
     uint64_t tick_ns;
     void *host_env;
     chi_interrupt_fn *interrupt;
@@ -188,19 +200,16 @@ struct chi_store {
     struct Root *roots;               /* handles: heap.h */
     _Atomic(struct Root *) dead_roots;
     uint64_t *recent;            /* host words made last, see heap_host */
-    uint32_t n_recent;           /* since the outermost call ended */
     const uint64_t *extra_roots; /* of an allocation in progress */
     uint32_t n_extra_roots;
     uint32_t no_collect; /* > 0: collections wait */
     void **releases;     /* host pointers whose release is due */
-    uint32_t n_releases, releases_capacity;
+    uint32_t releases_capacity;
 
     uint64_t pending_exn; /* word: thrown, not caught yet */
     ErrorCode pending_code;
     Error error; /* detail of the last failure; code ERR_OK: none */
     Frame frames[FRAMES_KEPT];
-    uint32_t n_frames;    /* kept */
-    uint32_t frame_depth; /* there were */
     OsMutex wait_lock;
     OsCond idle; /* signalled when the owner leaves */
 };

@@ -6,12 +6,12 @@
 #include "runtime/memory.h"
 #include "runtime/store.h"
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define COLD        __attribute__((noinline, cold))
+#define COLD __attribute__((noinline, cold))
 
-static OS_THREAD_LOCAL Thread *self;
-static Thread *threads; /* under the global lock */
+OS_THREAD_LOCAL Thread *thread_self;
+static Thread *threads;    /* under the global lock */
+static uint64_t n_threads; /* there have been; under it, too */
+enum { FIRST_SERIAL = 1 };
 /* Those that were elsewhere when the process forked, with `outside`. */
 static Thread *lost;
 static Thread first_outside, *outside = &first_outside; /* seizes stores */
@@ -50,7 +50,7 @@ static void find_native_stack(Thread *t)
 static void thread_end(void *value)
 {
     Thread *t = value;
-    self = NULL;
+    thread_self = NULL;
     os_mutex_lock(os_global_lock());
     Thread **link = &threads;
     while (*link != t)
@@ -83,14 +83,14 @@ static void after_fork_in_child(void)
 {
     for (Thread *t = threads, *next; t; t = next) {
         next = t->next;
-        if (t == self)
+        if (t == thread_self)
             continue;
         os_pages_release(t->stack, t->reserved);
         lose(t);
     }
-    threads = self;
-    if (self)
-        self->next = NULL;
+    threads = thread_self;
+    if (thread_self)
+        thread_self->next = NULL;
     Thread *fresh = calloc(1, sizeof *fresh);
     if (fresh) {
         lose(outside);
@@ -111,6 +111,12 @@ static void set_up_process(void)
     }
 }
 
+static void prepare_first(Thread *t)
+{
+    *(Entry *)t->stack = (Entry){NULL, &t->first, FIRST_SERIAL};
+    t->native_base = 0;
+}
+
 static Thread *thread_new(void)
 {
     Thread *t = calloc(1, sizeof *t);
@@ -121,8 +127,16 @@ static Thread *thread_new(void)
         return NULL;
     }
     find_native_stack(t);
+    t->first = (Activation){
+        .thread = t,
+        .base = t->stack + ENTRY_SLOTS,
+        .sp = t->stack + ENTRY_SLOTS,
+        .serial = FIRST_SERIAL,
+    };
+    prepare_first(t);
     os_mutex_lock(os_global_lock());
     set_up_process();
+    t->id = ++n_threads;
     t->next = threads;
     threads = t;
     os_mutex_unlock(os_global_lock());
@@ -132,9 +146,9 @@ static Thread *thread_new(void)
 
 Thread *thread_current(void)
 {
-    if (unlikely(!self))
-        self = thread_new();
-    return self;
+    if (unlikely(!thread_self))
+        thread_self = thread_new();
+    return thread_self;
 }
 
 Thread *thread_list(void) { return threads; }
@@ -147,22 +161,14 @@ Thread *thread_inside(Store *s)
 
 /* ---- entering and leaving */
 
-/* An interrupt that waits is not lost by setting the limit. */
-static COLD void set_limit(Store *s, uintptr_t limit)
-{
-    s->stack_limit = limit;
-    uintptr_t old = atomic_load_explicit(&s->limit, memory_order_relaxed);
-    while (old != 0 && !atomic_compare_exchange_weak(&s->limit, &old, limit)) {}
-}
-
-static bool own(Store *s, Thread *t)
+bool activation_own_slow(Store *s, Thread *t)
 {
     Thread *none = NULL;
     return atomic_compare_exchange_strong_explicit(
         &s->owner, &none, t, memory_order_acquire, memory_order_relaxed);
 }
 
-static COLD void wake_waiting(Store *s)
+COLD void store_wake_waiting(Store *s)
 {
     os_mutex_lock(&s->wait_lock);
     os_cond_broadcast(&s->idle);
@@ -173,7 +179,16 @@ static inline void disown(Store *s)
 {
     atomic_store_explicit(&s->owner, NULL, memory_order_release);
     if (unlikely(atomic_load_explicit(&s->waiting, memory_order_relaxed)))
-        wake_waiting(s);
+        store_wake_waiting(s);
+}
+
+/* An interrupt that waits is not lost by setting a limit. */
+static void set_limit(_Atomic uintptr_t *limit, uintptr_t to,
+                      uintptr_t interrupted)
+{
+    uintptr_t old = atomic_load_explicit(limit, memory_order_relaxed);
+    while (old != to && old != interrupted
+           && !atomic_compare_exchange_weak(limit, &old, to)) {}
 }
 
 /* The stack limit counts from where the outermost entry begins. */
@@ -182,9 +197,43 @@ static void limit_stack(Store *s, const Thread *t, const uint64_t *base)
     uintptr_t room = t->stack_limit - (uintptr_t)base;
     if (s->limits.stack < room)
         room = (uintptr_t)s->limits.stack;
-    uintptr_t limit = (uintptr_t)base + room;
-    if (atomic_load_explicit(&s->limit, memory_order_relaxed) != limit)
-        set_limit(s, limit);
+    s->stack_limit = (uintptr_t)base + room;
+    set_limit(&s->limit, s->stack_limit, 0);
+}
+
+/* So does that of the native stack, a little more or less, and it is never in
+ * the margin that is left to C.  The address may be of a stack of someone
+ * else's making. */
+static void limit_native_stack(Store *s, const Thread *t, uintptr_t here)
+{
+    uint64_t stack = s->limits.stack;
+    uintptr_t slack = stack / 16 < 16 << 10 ? (uintptr_t)stack / 16 : 16 << 10;
+    uintptr_t low = t->native_low + t->native_margin;
+    if (low > here)
+        low = 0;
+    s->native_stack_limit = here - low > stack ? here - (uintptr_t)stack : low;
+    set_limit(&s->native_limit, s->native_stack_limit, UINTPTR_MAX);
+    s->limits_from = here - low > slack ? here - slack : low;
+    s->limits_room = here + slack - s->limits_from;
+    s->limits_thread = t->entry ? 0 : t->id;
+}
+
+static inline bool native_stack_is_low(const Thread *t, uintptr_t here)
+{
+    /* On a stack of someone else's making the address is elsewhere. */
+    return here - t->native_low < t->native_margin;
+}
+
+COLD bool activation_set_limits(Store *s, const Thread *t)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if (native_stack_is_low(t, here)) {
+        disown(s);
+        return false;
+    }
+    limit_stack(s, t, t->first.base);
+    limit_native_stack(s, t, here);
+    return true;
 }
 
 static __attribute__((noinline)) void begin_ticks(Activation *a, Store *s,
@@ -201,30 +250,29 @@ static __attribute__((noinline)) void begin_ticks(Activation *a, Store *s,
         tick_start();
 }
 
-static __attribute__((noinline)) void end_ticks(const Activation *a, Thread *t)
+static __attribute__((noinline)) void end_ticks(Activation *a, Thread *t)
 {
     Store *outer = a->outer_ticking;
+    a->ticks = false;
     if (outer)
         atomic_store_explicit(&t->tick_ns, outer->tick_ns,
                               memory_order_relaxed);
     atomic_store_explicit(&t->ticking, outer, memory_order_release);
 }
 
-enum { ENTRY_SLOTS = sizeof(Entry) / sizeof(uint64_t) };
-
-static inline bool native_stack_is_low(const Thread *t)
+void activation_tick(Activation *a)
 {
-    /* On a stack of someone else's making the address is elsewhere. */
-    return (uintptr_t)__builtin_frame_address(0) - t->native_low
-           < t->native_margin;
+    if (a->store->tick_ns)
+        begin_ticks(a, a->store, a->thread);
 }
 
 ErrorCode activation_enter(Activation *a, Store *s, bool may_run_long)
 {
-    Thread *t = self;
+    Thread *t = thread_self;
     if (unlikely(!t) && !(t = thread_current()))
         return ERR_MEMORY;
-    if (unlikely(native_stack_is_low(t)))
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if (unlikely(native_stack_is_low(t, here)))
         return ERR_STACK;
     uint64_t *at = t->stack;
     if (t->entry) {
@@ -238,11 +286,13 @@ ErrorCode activation_enter(Activation *a, Store *s, bool may_run_long)
     a->base = a->sp = (uint64_t *)(e + 1);
     *a->base = 0; /* up to sp the collector looks */
     if (atomic_load_explicit(&s->owner, memory_order_relaxed) != t) {
-        if (unlikely(!own(s, t)))
+        if (unlikely(!activation_own(s, t, false)))
             return ERR_BUSY;
         limit_stack(s, t, a->base);
+        limit_native_stack(s, t, here);
+    } else {
+        s->nested++;
     }
-    s->depth++;
     a->previous = t->top;
     a->store = s;
     a->thread = t;
@@ -250,7 +300,8 @@ ErrorCode activation_enter(Activation *a, Store *s, bool may_run_long)
     a->pc = NULL;
     a->native_exit = 0;
     a->ticks = false;
-    a->serial = t->serial += 0x9e3779b97f4a7c15u;
+    a->exit_mark = NULL;
+    a->serial = thread_serial(t);
     e->previous = t->entry;
     e->activation = a;
     e->serial = a->serial;
@@ -265,7 +316,7 @@ void activation_leave(Activation *a)
 {
     Store *s = a->store;
     Thread *t = a->thread;
-    if (unlikely(s->n_releases) && s->depth == 1)
+    if (unlikely(s->n_releases) && s->nested == 0)
         store_release_hosts(s);
     if (a->ticks)
         end_ticks(a, t);
@@ -278,8 +329,12 @@ void activation_leave(Activation *a)
         while (e && unlikely(!e->activation));
         t->entry = e;
         t->top = e ? e->activation : NULL;
+        if (!e)
+            prepare_first(t);
     }
-    if (--s->depth == 0) {
+    if (s->nested) {
+        s->nested--;
+    } else {
         s->n_recent = 0;
         disown(s);
     }
@@ -315,6 +370,8 @@ ErrorCode activation_check(Activation *a, const uint64_t *sp)
     if (atomic_exchange(&s->limit, s->stack_limit) == 0) {
         ErrorCode code = s->interrupt ? (ErrorCode)s->interrupt(s->host_env, s)
                                       : ERR_INTERRUPTED;
+        if (!activation_is_innermost(a))
+            return ERR_BUSY;
         if (code != ERR_OK)
             return code;
     }
@@ -334,22 +391,23 @@ ErrorCode store_poll(Store *s)
 {
     if (likely(!store_interrupted(s)) || !store_is_mine(s))
         return ERR_OK;
-    Activation *a = thread_top(self);
+    Activation *a = thread_top(thread_self);
     return a && a->store == s ? activation_check(a, a->base) : ERR_OK;
 }
 
 bool store_is_mine(const Store *s)
 {
-    return self
-           && atomic_load_explicit(&s->owner, memory_order_relaxed) == self;
+    return thread_self
+           && atomic_load_explicit(&s->owner, memory_order_relaxed)
+                  == thread_self;
 }
-bool store_seize(Store *s) { return own(s, outside); }
+bool store_seize(Store *s) { return activation_own(s, outside, false); }
 void store_yield(Store *s) { disown(s); }
 
 static bool is_free(Store *s)
 {
     Thread *owner = atomic_load_explicit(&s->owner, memory_order_acquire);
-    return !owner || owner == self;
+    return !owner || owner == thread_self;
 }
 
 /* Only a child of fork has lost any, and adds none while it has threads. */

@@ -3,7 +3,7 @@
  * Each thread that runs guest code has one guest stack, reserved at its first
  * entry and freed when the thread ends.  Entries nest: guest code calls the
  * host, the host calls guest code, of the same store or of another; each
- * entry is an Activation on the C stack.
+ * entry is an Activation, on the C stack, or the first one in the Thread.
  */
 #ifndef CHI_RUNTIME_THREAD_H
 #define CHI_RUNTIME_THREAD_H
@@ -24,7 +24,11 @@ typedef struct Activation {
     uintptr_t native_sp;   /* where compiled code leaves to, */
     uintptr_t native_fp;   /* with this frame pointer */
     uintptr_t native_exit; /* frame of the stub by which it called the host */
-    Store *outer_ticking;  /* put back at exit if `ticks` */
+    /* While compiled code waits for the host: where on the C stack, below all
+     * its frames, exit_serial stands. */
+    const volatile uint64_t *exit_mark;
+    uint64_t exit_serial;
+    Store *outer_ticking; /* put back at exit if `ticks` */
     bool ticks;
 } Activation;
 
@@ -45,6 +49,12 @@ struct Thread {
     uintptr_t native_low;    /* end of the C stack, */
     uintptr_t native_margin; /* and what is left to the host there */
     Activation *top;
+    const Activation *out_of_order; /* being left, though not innermost */
+    /* Of activation_first; its record is at the bottom of the guest stack.
+     * Both are ready for use whenever no entry is: who changes a field puts it
+     * back. */
+    Activation first;
+    uint64_t id;           /* that no other thread has had */
     uintptr_t native_base; /* compiled code is on the native stack below it;
                               0: none is */
     Entry *entry;          /* innermost */
@@ -54,12 +64,14 @@ struct Thread {
     uint64_t tick_due;        /* the ticker's */
 };
 enum {
+    ENTRY_SLOTS = sizeof(Entry) / sizeof(uint64_t),
     STACK_BYTES = 8 << 20,   /* wanted of the system; less if it refuses */
     STACK_RESERVE = 64 << 10 /* for arguments written before they are checked */
 };
 
 /* This thread's record, made at the first use; NULL: no memory. */
 Thread *thread_current(void);
+extern OS_THREAD_LOCAL Thread *thread_self; /* NULL: not made yet */
 
 /* Enters: owns the store, sets up the activation and store->limit.
  * may_run_long: the tick runs meanwhile.  ERR_BUSY: another thread is in the
@@ -68,11 +80,62 @@ Thread *thread_current(void);
 ErrorCode activation_enter(Activation *a, Store *s, bool may_run_long);
 /* The outermost one runs the releases that are due, then gives up the store. */
 void activation_leave(Activation *a);
+void store_wake_waiting(Store *s);
 /* Enters with no code to run, for an embedder that stays inside around calls.
  * The record is on the guest stack, which no switch of C stacks touches; behind
  * it are n slots, zero at first, that the collector scans.  NULL: *code. */
 Activation *activation_stay(Store *s, uint32_t n, uint64_t **slots,
                             ErrorCode *code);
+
+/* The usual way in: for a thread that is in no store, by the activation
+ * t->first.  NULL: it cannot be, and nothing has happened; activation_enter may
+ * tell why.
+ *   here   the caller's frame: where the native stack of the guest begins
+ *   alone  somebody sees to it that no other thread tries to enter meanwhile,
+ *          so that it takes no atomic exchange */
+bool activation_own_slow(Store *s, Thread *t);
+bool activation_set_limits(Store *s, const Thread *t);
+static inline bool activation_own(Store *s, Thread *t, bool alone)
+{
+    if (!alone)
+        return activation_own_slow(s, t);
+    if (atomic_load_explicit(&s->owner, memory_order_acquire))
+        return false;
+    atomic_store_explicit(&s->owner, t, memory_order_relaxed);
+    return true;
+}
+static inline Thread *activation_first(Store *s, uintptr_t here, bool alone)
+{
+    Thread *t = thread_self;
+    if (unlikely(!t) || unlikely(t->entry)
+        || unlikely(!activation_own(s, t, alone)))
+        return NULL;
+    if (unlikely(s->limits_thread != t->id)
+        || unlikely(here - s->limits_from >= s->limits_room))
+        if (!activation_set_limits(s, t))
+            return NULL;
+    s->n_frames = s->frame_depth = 0;
+    t->first.store = s;
+    t->top = &t->first;
+    t->entry = (Entry *)t->stack;
+    return t;
+}
+void activation_tick(Activation *a); /* from now on, where it is wanted */
+/* The way out of t->first; its fields are what they were. */
+static inline void activation_last(Thread *t, Store *s)
+{
+    if (unlikely(s->n_releases | s->n_recent)
+        || unlikely((uint64_t *)t->entry != t->stack)) {
+        activation_leave(&t->first);
+        return;
+    }
+    t->native_base = 0;
+    t->top = NULL;
+    t->entry = NULL;
+    atomic_store_explicit(&s->owner, NULL, memory_order_release);
+    if (unlikely(atomic_load_explicit(&s->waiting, memory_order_relaxed)))
+        store_wake_waiting(s);
+}
 
 /* To be asked after each call of a host function.  false: the C stack was
  * switched while guest code was on it, and entries made elsewhere stand above
@@ -81,11 +144,25 @@ static inline bool activation_is_innermost(const Activation *a)
 {
     return (const void *)a->base == (const void *)(a->thread->entry + 1);
 }
+/* Are the frames of compiled code that it left for the host still there, above
+ * this one? */
+static inline bool activation_is_above(const Activation *a)
+{
+    return !a->exit_mark
+           || ((uintptr_t)__builtin_frame_address(0) < (uintptr_t)a->exit_mark
+               && *a->exit_mark == a->exit_serial);
+}
 /* The innermost activation of this thread, NULL if there is none or its record
- * is not intact. */
+ * or its frames are not intact. */
 static inline Activation *thread_top(const Thread *t)
 {
-    return t->top && t->top->serial == t->entry->serial ? t->top : NULL;
+    Activation *a = t->top;
+    return a && a->serial == t->entry->serial && activation_is_above(a) ? a
+                                                                        : NULL;
+}
+static inline uint64_t thread_serial(Thread *t) /* a new one */
+{
+    return t->serial += 0x9e3779b97f4a7c15u;
 }
 
 /* The slow path of the check at function entries and loop turns, with the

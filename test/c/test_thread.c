@@ -44,13 +44,13 @@ static void entries_nest(void)
     b.sp = b.base + 10;
     uintptr_t limit = limit_of(s);
     CHECK(activation_enter(&c, s, false) == ERR_OK);
-    CHECK(c.base > b.sp && limit_of(s) == limit && s->depth == 2);
+    CHECK(c.base > b.sp && limit_of(s) == limit && s->nested == 1);
     activation_leave(&c);
     activation_leave(&b);
     CHECK(!store_is_mine(other) && store_is_mine(s));
     CHECK(activation_is_innermost(&a));
     activation_leave(&a);
-    CHECK(!store_is_mine(s) && s->depth == 0);
+    CHECK(!store_is_mine(s) && s->nested == 0);
     store_unref(s);
     store_unref(other);
 }
@@ -126,7 +126,7 @@ static void the_guest_stack_ends_in_an_error(void)
     CHECK(code == ERR_STACK && n > 90 && n < 120);
     while (n-- > 0)
         activation_leave(&a[n]);
-    CHECK(s->depth == 0);
+    CHECK(s->nested == 0 && !store_is_mine(s));
     store_unref(s);
 }
 
@@ -635,6 +635,123 @@ static void the_ticker_ends_before_the_process(void)
     store_unref(s);
 }
 
+/* ---- the usual way in */
+
+#define HERE ((uintptr_t)__builtin_frame_address(0))
+
+static void the_first_entry_is_the_threads_own(void)
+{
+    Store *s = new_store(), *other = new_store();
+    Activation b;
+    for (int alone = 0; alone < 2; alone++) {
+        Thread *t = activation_first(s, HERE, alone);
+        CHECK(t && t == thread_current() && thread_top(t) == &t->first);
+        CHECK(t->first.store == s && store_is_mine(s) && s->nested == 0);
+        CHECK(limit_of(s) == (uintptr_t)t->first.base + s->limits.stack);
+        CHECK(!activation_first(s, HERE, alone));
+        CHECK(!activation_first(other, HERE, alone));
+        CHECK(elsewhere(s) == ERR_BUSY);
+        t->first.sp += 10;
+        CHECK(activation_enter(&b, s, false) == ERR_OK && s->nested == 1);
+        CHECK(b.base > t->first.sp && !activation_is_innermost(&t->first));
+        activation_leave(&b);
+        CHECK(activation_is_innermost(&t->first));
+        t->first.sp = t->first.base;
+        activation_last(t, s);
+        CHECK(!store_is_mine(s) && !t->top && !t->entry);
+        CHECK(elsewhere(s) == ERR_OK);
+    }
+    store_unref(s);
+    store_unref(other);
+}
+
+static void *enter_first(void *store)
+{
+    return activation_first(store, HERE, true);
+}
+
+static void the_first_entry_waits_for_nobody(void)
+{
+    Store *s = new_store();
+    pthread_t other;
+    void *t;
+    Activation a;
+    CHECK(activation_enter(&a, s, false) == ERR_OK);
+    CHECK(pthread_create(&other, NULL, enter_first, s) == 0);
+    pthread_join(other, &t);
+    CHECK(!t && store_is_mine(s));
+    activation_leave(&a);
+    store_unref(s);
+}
+
+static __attribute__((noinline)) void enter_deeply(Store *s, int depth)
+{
+    volatile char frame[4096];
+    frame[0] = (char)depth;
+    if (depth)
+        enter_deeply(s, depth - 1);
+    Thread *t = activation_first(s, HERE, depth & 1);
+    uintptr_t limit = atomic_load(&s->native_limit), away = HERE - limit;
+    uintptr_t stack = s->limits.stack, slack = stack / 16 + 1024;
+    CHECK(away > stack - slack && away < stack + slack);
+    CHECK(limit_of(s) == (uintptr_t)t->first.base + stack);
+    activation_last(t, s);
+}
+
+static void limits_follow_the_stack_and_the_thread(void)
+{
+    Store *s = new_store();
+    s->limits.stack = 64 << 10;
+    for (int i = 0; i < 3; i++) {
+        enter_deeply(s, 60);
+        CHECK(elsewhere(s) == ERR_OK);
+    }
+    Store *outer = new_store();
+    Activation a, b;
+    CHECK(activation_enter(&a, outer, false) == ERR_OK);
+    a.sp += 100;
+    CHECK(activation_enter(&b, s, false) == ERR_OK); /* from another base */
+    activation_leave(&b);
+    activation_leave(&a);
+    enter_deeply(s, 0);
+    store_unref(s);
+    store_unref(outer);
+}
+
+static void an_interrupt_outlasts_the_first_entry(void)
+{
+    Store *s = new_store();
+    for (int i = 0; i < 2; i++) {
+        if (i)
+            s->limits_thread = 0; /* limits are set anew */
+        store_interrupt(s);
+        Thread *t = activation_first(s, HERE, true);
+        CHECK(store_interrupted(s));
+        CHECK(atomic_load(&s->native_limit) == UINTPTR_MAX);
+        CHECK(activation_check(&t->first, t->first.base) == ERR_OK);
+        CHECK(asked == i + 1 && !store_interrupted(s));
+        activation_last(t, s);
+    }
+    store_unref(s);
+}
+
+static void the_first_entry_may_be_left_before_others(void)
+{
+    Store *s = new_store();
+    Activation b;
+    Thread *t = activation_first(s, HERE, false);
+    CHECK(activation_enter(&b, s, false) == ERR_OK);
+    activation_last(t, s);
+    CHECK(store_is_mine(s) && !activation_first(s, HERE, false));
+    CHECK(thread_top(t) == &b);
+    activation_leave(&b);
+    CHECK(!store_is_mine(s) && !t->entry);
+    CHECK(activation_first(s, HERE, false) == t);
+    CHECK(thread_top(t) == &t->first);
+    activation_last(t, s);
+    store_unref(s);
+}
+
 /* ---- a library that switches C stacks */
 
 static void leaving_out_of_order_is_noticed(void)
@@ -645,11 +762,11 @@ static void leaving_out_of_order_is_noticed(void)
     CHECK(activation_enter(&b, s, false) == ERR_OK);
     CHECK(!activation_is_innermost(&a));
     activation_leave(&a);
-    CHECK(activation_is_innermost(&b) && s->depth == 1);
+    CHECK(activation_is_innermost(&b) && s->nested == 0);
     CHECK(activation_enter(&c, s, false) == ERR_OK && c.base > b.base);
     activation_leave(&c);
     activation_leave(&b);
-    CHECK(s->depth == 0 && !b.thread->entry && !b.thread->top);
+    CHECK(!store_is_mine(s) && !b.thread->entry && !b.thread->top);
     store_unref(s);
 }
 
@@ -705,7 +822,7 @@ static void enter_again(void *env, void *host)
     Activation a;
     (void)host;
     released++;
-    CHECK(s->depth == 1 && activation_enter(&a, s, false) == ERR_OK);
+    CHECK(s->nested == 0 && activation_enter(&a, s, false) == ERR_OK);
     for (int i = 0; i < 10; i++)
         heap_host(s, "more");
     store_collect(s); /* waits */
@@ -759,8 +876,16 @@ static void speed_of_entering(void)
     }
     double nested = (double)(os_time_ns() - start) / N;
     activation_leave(&outer);
-    printf("   enter and leave: %.1f ns; ticking %.1f ns; nested %.1f ns\n",
-           plain, ticking, nested);
+    double first[2];
+    for (int alone = 0; alone < 2; alone++) {
+        start = os_time_ns();
+        for (int i = 0; i < N; i++)
+            activation_last(activation_first(s, HERE, alone), s);
+        first[alone] = (double)(os_time_ns() - start) / N;
+    }
+    printf("   enter and leave: %.1f ns; ticking %.1f ns; nested %.1f ns; "
+           "first %.1f ns; alone %.1f ns\n",
+           plain, ticking, nested, first[0], first[1]);
     store_unref(s);
 }
 
@@ -787,6 +912,11 @@ int main(void)
     RUN(ticks_touch_no_freed_store);
     RUN(the_store_is_a_lock);
     RUN(references_are_dropped_from_other_threads);
+    RUN(the_first_entry_is_the_threads_own);
+    RUN(the_first_entry_waits_for_nobody);
+    RUN(limits_follow_the_stack_and_the_thread);
+    RUN(an_interrupt_outlasts_the_first_entry);
+    RUN(the_first_entry_may_be_left_before_others);
     RUN(leaving_out_of_order_is_noticed);
     RUN(an_overwritten_record_is_never_used);
     RUN(stacks_of_others_making_are_entered);

@@ -72,6 +72,59 @@ def test_i64_out_of_range_is_an_overflow_error(e, given):
         e.i64(given)
 
 
+def signed(value: int, bits: int) -> int:
+    value &= 2**bits - 1
+    return value - 2**bits if value >> (bits - 1) else value
+
+
+class Int(int):
+    """No exact int, which goes another way."""
+
+
+@pytest.mark.parametrize("kind", [int, Int])
+@pytest.mark.parametrize("bits", [32, 64])
+def test_integers_around_every_power_of_two(e, bits, kind):
+    f = e.i32 if bits == 32 else e.i64
+    for power in range(bits + 3):
+        for value in {s * 2**power + d for s in (-1, 1) for d in (-1, 0, 1)}:
+            if -(2 ** (bits - 1)) <= value < 2**bits:
+                assert f(kind(value)) == signed(value, bits)
+            else:
+                with pytest.raises(OverflowError):
+                    f(kind(value))
+
+
+VALUES = {"i32": [3, -1, 2**31, 5, 0, 7], "i64": [2**40, -(2**62), 1, 2**63, 0, 9],
+          "f32": [0.5, 1, -2.0, 1e10, 0.0, 3.0], "f64": [0.1, 1, -2.5, 1e300, 0, 3.0]}  # fmt: skip
+
+
+@pytest.mark.parametrize("n", range(7))
+@pytest.mark.parametrize("kind", VALUES)
+def test_every_number_of_parameters(kind, n):
+    gets = " ".join(f"(local.get {i})" for i in range(n))
+    params, results = f"(param {f'{kind} ' * n})", f"(result {f'{kind} ' * n})"
+    last = f"(result {kind}) (local.get {n - 1})" if n else ""
+    wat = f"""(module (func (export "all") {params} {results} {gets})
+        (func (export "last") {params} {last}))"""
+    f = chiasm.instantiate(wat).exports
+    given = VALUES[kind][:n]
+    got = tuple(
+        v if isinstance(v, float) or kind[0] == "f" else signed(v, int(kind[1:])) for v in given
+    )
+    assert f.last(*given) == (got[-1] if n else None)
+    assert f.all(*given) == (got if n > 1 else got[0] if n else None)
+    for wrong in (n - 1, n + 1):
+        if wrong >= 0:
+            with pytest.raises(TypeError, match=f"takes {n} argument.*{wrong} w"):
+                f.last(*([1] * wrong))
+    for i in range(n):
+        with pytest.raises(TypeError, match=f"argument {i + 1} must be"):
+            f.last(*given[:i], "x", *given[i + 1 :])
+    with pytest.raises(TypeError, match="keyword"):
+        f.last(*given, x=1)
+    assert f.last(*given, **{}) == (got[-1] if n else None)
+
+
 def test_anything_with_index_is_an_integer(e):
     class Seven:
         def __index__(self):

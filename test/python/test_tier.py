@@ -212,7 +212,12 @@ def test_without_signals_no_handler_is_set_and_guarded_memories_are_checked(in_p
 def test_code_with_signals_and_code_without_do_not_meet():
     one = chiasm.instantiate(FUNC, tier="baseline", config=chiasm.Config(signals=True))
     with pytest.raises(chiasm.LinkError, match="uses signals"):
-        chiasm.instantiate(IMPORT, {"a": one.exports}, config=chiasm.Config(signals=False))
+        chiasm.instantiate(
+            IMPORT,
+            {"a": one.exports},
+            tier="baseline",
+            config=chiasm.Config(signals=False),
+        )
     assert one.exports.f() == 7
 
 
