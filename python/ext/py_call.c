@@ -43,11 +43,8 @@ static chi_code run_without_gil(FuncObject *f, StoreObject *s, uint64_t *slots,
  * that runs without it is in a detached one. */
 static inline chi_code run_fast(FuncObject *f, uint64_t *slots)
 {
-#ifdef Py_GIL_DISABLED
-    return chi_call(f->e.x.func, slots, NULL);
-#else
-    return f->fast(f->e.x.func, slots);
-#endif
+    return COMPAT_GIL ? f->fast(f->e.x.func, slots)
+                      : chi_call(f->e.x.func, slots, NULL);
 }
 
 /* In all ways: a deadline may be over, the GIL is let go, another thread is

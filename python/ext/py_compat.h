@@ -6,6 +6,13 @@
 #include <longintrepr.h>
 #endif
 
+/* Does one thread at a time run Python code? */
+#ifdef Py_GIL_DISABLED
+#define COMPAT_GIL 0
+#else
+#define COMPAT_GIL 1
+#endif
+
 /* The value of an int of one digit, or none: true and *value. */
 static inline bool compat_small_int(PyObject *o, int64_t *value)
 {

@@ -169,21 +169,15 @@ static PyObject *no_export(ExportsObject *e, PyObject *name, PyObject *class)
     return NULL;
 }
 
-/* Threads that run at the same time would find halves of entries. */
-#ifdef Py_GIL_DISABLED
-#define IS_QUICK 0
-#else
-#define IS_QUICK 1
-#endif
-
 static inline size_t quick_place(const PyObject *name)
 {
     return (uintptr_t)name / 32 % QUICK;
 }
 
+/* Threads that run at the same time would find halves of entries. */
 static PyObject *remember(ExportsObject *e, PyObject *name, PyObject *value)
 {
-    if (IS_QUICK && PyUnicode_CheckExact(name)) {
+    if (COMPAT_GIL && PyUnicode_CheckExact(name)) {
         size_t i = quick_place(name);
         Py_XSETREF(e->quick[i].name, Py_NewRef(name));
         e->quick[i].value = value;

@@ -82,43 +82,25 @@ chi_fast_fn *native_fast(FuncRef *f)
     return find_entry(f) ? call_alone : NULL;
 }
 
-/* What compiled code calls may run anything: the C stack may even be another
- * one when it comes back, see thread.h.  `mark` is in the frame of who says
- * this. */
-static Activation *go_out(Store *s, volatile uint64_t *mark)
-{
-    Activation *a = atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
-    a->exit_serial = *mark = thread_serial(a->thread);
-    a->exit_mark = mark;
-    return a;
-}
-static ErrorCode come_back(Activation *a, ErrorCode code)
-{
-    a->exit_mark = NULL;
-    if (likely(activation_is_innermost(a)))
-        return code;
-    a->thread->out_of_order = a;
-    return ERR_BUSY;
-}
-
 ErrorCode native_host(FuncRef *f, uint64_t *slots, uintptr_t stub_frame)
 {
-    volatile uint64_t mark;
+    Outside out;
     HostFunc *h = (HostFunc *)f->owner;
     Store *s = h->e.store;
-    Activation *a = go_out(s, &mark);
+    Activation *a = activation_of(s);
+    activation_out(&out, a);
     a->native_exit = stub_frame;
     ErrorCode code = (ErrorCode)h->call(h->host, s, slots);
     a->native_exit = 0;
-    return come_back(a, code);
+    return activation_back(&out, code);
 }
 
 ErrorCode native_interpret(uint64_t index, uint64_t *slots, Instance *i)
 {
-    volatile uint64_t mark;
-    Activation *a = go_out(i->e.store, &mark);
+    Outside out;
     FuncRef *f = instance_func(i, (uint32_t)index);
-    return come_back(a, engine_hooks.interpret(f, slots));
+    activation_out(&out, activation_of(i->e.store));
+    return activation_back(&out, engine_hooks.interpret(f, slots));
 }
 
 /* ---- frames.  Each has its rbp; fp[1] is where it returns to. */
@@ -312,9 +294,8 @@ ErrorCode native_check(Instance *i, uintptr_t *stub_frame)
     Store *s = i->e.store;
     uintptr_t limit = s->native_stack_limit;
     if (atomic_exchange(&s->native_limit, limit) == UINTPTR_MAX) {
-        volatile uint64_t mark;
-        Activation *a = go_out(s, &mark);
-        ErrorCode code = come_back(a, activation_check(a, a->base));
+        Activation *a = activation_of(s);
+        ErrorCode code = activation_check(a, a->base);
         if (code != ERR_OK)
             return code;
     }

@@ -368,10 +368,11 @@ ErrorCode activation_check(Activation *a, const uint64_t *sp)
 {
     Store *s = a->store;
     if (atomic_exchange(&s->limit, s->stack_limit) == 0) {
+        Outside out;
+        activation_out(&out, a);
         ErrorCode code = s->interrupt ? (ErrorCode)s->interrupt(s->host_env, s)
                                       : ERR_INTERRUPTED;
-        if (!activation_is_innermost(a))
-            return ERR_BUSY;
+        code = activation_back(&out, code);
         if (code != ERR_OK)
             return code;
     }

@@ -144,6 +144,44 @@ static inline bool activation_is_innermost(const Activation *a)
 {
     return (const void *)a->base == (const void *)(a->thread->entry + 1);
 }
+static inline uint64_t thread_serial(Thread *t) /* a new one */
+{
+    return t->serial += 0x9e3779b97f4a7c15u;
+}
+
+/* Around what may run anything of the host's while compiled code waits: a
+ * collection, or even another C stack.  Lies below all frames of that code. */
+typedef struct {
+    volatile uint64_t mark;
+    Activation *a;
+    const volatile uint64_t *outer_mark;
+    uint64_t outer_serial;
+} Outside;
+static inline void activation_out(Outside *o, Activation *a)
+{
+    o->a = a;
+    o->outer_mark = a->exit_mark;
+    o->outer_serial = a->exit_serial;
+    a->exit_serial = o->mark = thread_serial(a->thread);
+    a->exit_mark = &o->mark;
+}
+/* code; or ERR_BUSY: the activation is not the innermost any more. */
+static inline ErrorCode activation_back(const Outside *o, ErrorCode code)
+{
+    Activation *a = o->a;
+    a->exit_mark = o->outer_mark;
+    a->exit_serial = o->outer_serial;
+    if (likely(activation_is_innermost(a)))
+        return code;
+    a->thread->out_of_order = a;
+    return ERR_BUSY;
+}
+/* The innermost one, of this thread that is inside. */
+static inline Activation *activation_of(Store *s)
+{
+    return atomic_load_explicit(&s->owner, memory_order_relaxed)->top;
+}
+
 /* Are the frames of compiled code that it left for the host still there, above
  * this one? */
 static inline bool activation_is_above(const Activation *a)
@@ -160,11 +198,6 @@ static inline Activation *thread_top(const Thread *t)
     return a && a->serial == t->entry->serial && activation_is_above(a) ? a
                                                                         : NULL;
 }
-static inline uint64_t thread_serial(Thread *t) /* a new one */
-{
-    return t->serial += 0x9e3779b97f4a7c15u;
-}
-
 /* The slow path of the check at function entries and loop turns, with the
  * activation up to date.  ERR_OK: it was an interrupt, and is dealt with;
  * ERR_STACK: sp (the first slot not available) is really past the limit. */
