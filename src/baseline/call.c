@@ -296,13 +296,15 @@ static void zero_locals(Compiler *c)
                mem(RBP, -FRAME_FIXED - 8 * (int32_t)(slot + 1)), 0);
 }
 
+/* So many fit in what is always left of the stack. */
+enum { FEW_BYTES = 2048 };
+
 static void compile_stack_check(Compiler *c)
 {
-    enum { SMALL = 2048 };
     Label slow = asm_label(&c->a), back = asm_label(&c->a);
     asm_bind(&c->a, back);
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, e.store));
-    if (c->frame <= SMALL) {
+    if (c->frame <= FEW_BYTES) {
         x64_rm(&c->a, X64_CMP64, RSP, FIELD(SCRATCH, Store, native_limit));
     } else {
         /* In front of the frame's making: rsp may be anywhere above it. */
@@ -437,6 +439,19 @@ typedef struct {
     GuardExit exit;
 } Call;
 
+/* For values below the frame, when it is made already. */
+static void check_room(Compiler *c, uint32_t bytes)
+{
+    if (bytes <= FEW_BYTES)
+        return;
+    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, e.store));
+    x64_rm(&c->a, X64_MOV64, SCRATCH,
+           FIELD(SCRATCH, Store, native_stack_limit));
+    x64_ri(&c->a, X64_ADD64, SCRATCH, (int32_t)bytes);
+    x64_rr(&c->a, X64_CMP64, RSP, SCRATCH);
+    trap_if(c, CC_B, ERR_STACK);
+}
+
 /* Sends the arguments.  The callee's FuncRef, if any, is in `through`: kept in
  * memory at [rsp] meanwhile. */
 static Call prepare_call(Compiler *c, const FuncType *t)
@@ -450,6 +465,7 @@ static Call prepare_call(Compiler *c, const FuncType *t)
             spill_range(c, k, k + 1);
     save_homes(c);
     AbiSize size = call.size;
+    check_room(c, size.args + size.results);
     if (size.results)
         x64_ri(&c->a, X64_SUB64, RSP, (int32_t)size.results);
     if (size.args)

@@ -321,10 +321,23 @@ static void store_value(AbiLoc l, Type t, Reg base, int32_t at)
     }
 }
 
+/* Values on the stack up to this many bytes fit in what is always left. */
+enum { FEW_BYTES = 2048 };
+
+/* Is there room for so many bytes?  store is overwritten. */
+static void check_room(Reg store, uint32_t bytes, Label none)
+{
+    x64_rm(&a, X64_MOV64, store, FIELD(store, Store, native_stack_limit));
+    x64_ri(&a, X64_ADD64, store, (int32_t)bytes);
+    x64_rr(&a, X64_CMP64, RSP, store);
+    x64_jcc(&a, CC_B, none);
+}
+
 /* rdi: code, rsi: instance, rdx: slots, rcx: activation. */
 static void emit_entry(const FuncType *t)
 {
     AbiSize size = abi_size(t);
+    Label full = asm_label(&a);
     const Type *results = t->types + t->n_params;
     x64_r(&a, X64_PUSH, RBP);
     x64_rr(&a, X64_MOV64, RBP, RSP);
@@ -338,8 +351,13 @@ static void emit_entry(const FuncType *t)
     x64_rm(&a, X64_MOV64, R15, FIELD(R15, MemoryData, base));
     x64_rr(&a, X64_MOV64, R11, RDI);
     x64_rr(&a, X64_MOV64, R12, RDX);
-    if (size.args + size.results)
-        x64_ri(&a, X64_SUB64, RSP, (int32_t)(size.args + size.results));
+    uint32_t bytes = size.args + size.results;
+    if (bytes > FEW_BYTES) {
+        x64_rm(&a, X64_MOV64, RBX, FIELD(RCX, Activation, store));
+        check_room(RBX, bytes, full);
+    }
+    if (bytes)
+        x64_ri(&a, X64_SUB64, RSP, (int32_t)bytes);
     AbiCursor cursor = {0};
     int32_t slot = 0;
     for (uint32_t k = 0; k < t->n_params; k++) {
@@ -369,6 +387,11 @@ static void emit_entry(const FuncType *t)
     }
     x64_rr(&a, X64_XOR32, RAX, RAX);
     emit_leave();
+    if (bytes > FEW_BYTES) {
+        asm_bind(&a, full);
+        x64_mov_imm64(&a, RAX, ERR_STACK);
+        emit_leave();
+    }
 }
 
 /* r11: the FuncRef of a host function; or, to interpret, the index of one of
@@ -382,6 +405,18 @@ static void emit_exit(const FuncType *t, bool interpret)
     int32_t frame = (int32_t)((16 + 8 * slots + 15) & ~15u);
     x64_r(&a, X64_PUSH, RBP);
     x64_rr(&a, X64_MOV64, RBP, RSP);
+    Label failed = asm_label(&a), full = asm_label(&a);
+    if (frame > FEW_BYTES) {
+        x64_r(&a, X64_PUSH, RBX);
+        if (interpret) {
+            x64_rm(&a, X64_MOV64, RBX, FIELD(R14, Instance, e.store));
+        } else {
+            x64_rm(&a, X64_MOV64, RBX, FIELD(R11, FuncRef, owner));
+            x64_rm(&a, X64_MOV64, RBX, FIELD(RBX, Entity, store));
+        }
+        check_room(RBX, (uint32_t)frame, full);
+        x64_r(&a, X64_POP, RBX);
+    }
     x64_ri(&a, X64_SUB64, RSP, frame);
     if (size.results && size.area.place == IN_INT)
         x64_rm(&a, X64_MOV64_ST, size.area.reg, mem(RBP, -8));
@@ -407,7 +442,6 @@ static void emit_exit(const FuncType *t, bool interpret)
     x64_rr(&a, X64_MOV64, RSI, RSP);
     x64_rr(&a, X64_MOV64, RDX, interpret ? R14 : RBP);
     call_c(interpret ? (uintptr_t)native_interpret : (uintptr_t)native_host);
-    Label failed = asm_label(&a);
     x64_rr(&a, X64_TEST32, RAX, RAX);
     x64_jcc(&a, CC_NE, failed);
     if (size.results)
@@ -428,6 +462,11 @@ static void emit_exit(const FuncType *t, bool interpret)
         x64_ret_n(&a, size.args);
     else
         x64_ret(&a);
+    if (frame > FEW_BYTES) {
+        asm_bind(&a, full);
+        x64_r(&a, X64_POP, RBX); /* as what catches it expects */
+        x64_mov_imm64(&a, RAX, ERR_STACK);
+    }
     asm_bind(&a, failed);
     x64_mov_imm64(&a, R11, fail_stub);
     x64_r(&a, X64_CALL, R11);
