@@ -42,11 +42,15 @@ static uint32_t processor(void)
     return cpu_detect() & (mask ? (uint32_t)strtoul(mask, NULL, 16) : CPU_ALL);
 }
 
+static void before_fork(void) { os_mutex_lock(&lock); }
+static void after_fork(void) { os_mutex_unlock(&lock); }
+
 static bool set_up(void)
 {
     if (!code_memory_available(&reason))
         return false;
     os_mutex_init(&lock);
+    os_on_fork(OS_FORK_COMPILER, before_fork, after_fork, after_fork);
     compiler = baseline_new();
     cpu = processor();
     host_context.memory0 = &memory_none;

@@ -133,8 +133,17 @@ void os_thread_join(OsThread *t);
  * not NULL. */
 bool os_thread_on_exit(void (*f)(void *value));
 void os_thread_set(void *value);
-/* Handlers around fork; registered once for the process. */
-void os_on_fork(void (*prepare)(void), void (*parent)(void),
+/* Handlers around fork; each is registered once for the process.  They prepare
+ * in this order and end in the reverse one, whoever came first: a thread that
+ * has the lock of one may take the locks of those below it. */
+typedef enum {
+    OS_FORK_COMPILER,
+    OS_FORK_GLOBAL,
+    OS_FORK_CODE,
+    OS_FORK_TYPES,
+    OS_FORK_COUNT
+} OsFork;
+void os_on_fork(OsFork who, void (*prepare)(void), void (*parent)(void),
                 void (*child)(void));
 /* Registers, once, what runs when the process exits (or this library is
  * unloaded). */

@@ -221,7 +221,8 @@ static Mode find_mode(void)
     if (now != UNTRIED)
         return now;
     if (!atomic_exchange(&fork_knows, true))
-        os_on_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+        os_on_fork(OS_FORK_CODE, before_fork, after_fork_in_parent,
+                   after_fork_in_child);
     os_mutex_lock(&lock);
     now = (Mode)atomic_load_explicit(&mode, memory_order_relaxed);
     if (now == UNTRIED) {

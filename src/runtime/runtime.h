@@ -199,8 +199,9 @@ struct chi_store {
     ErrorCode pending_code;
     Error error; /* detail of the last failure; code ERR_OK: none */
     Frame frames[FRAMES_KEPT];
-    uint32_t n_frames;    /* kept */
-    uint32_t frame_depth; /* there were */
+    uint32_t n_frames;                /* kept */
+    uint32_t frame_depth;             /* there were */
+    _Atomic uint32_t wait_generation; /* of the process that made the two */
     OsMutex wait_lock;
     OsCond idle; /* signalled when the owner leaves */
 };
