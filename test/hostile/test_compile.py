@@ -276,7 +276,7 @@ BOMBS: list[tuple[Callable[[int], bytes], int]] = [
 
 def cost(command: str, path: Path, tier: str) -> tuple[float, int]:
     """CPU seconds and resident bytes of a call that returns at once."""
-    environment = os.environ | {"CHIASM_TIER": tier}
+    environment = os.environ | {"CHIASM_TIER": tier, "CHIASM_CACHE": "0"}
     process = subprocess.Popen(
         [command, "run", "--invoke", "f", str(path), "1"],
         stdout=subprocess.PIPE,

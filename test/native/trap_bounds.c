@@ -7,7 +7,7 @@ __extension__ typedef unsigned __int128 Wide;
 typedef struct {
     const char *name;
     unsigned width;
-    char value;       /* its type: i l f d v */
+    char value; /* its type: i l f d v */
     bool stores, atomic, sign;
     const char *more; /* an operand of cmpxchg */
 } Access;
@@ -67,8 +67,8 @@ static const Kind kinds[] = {
 };
 
 static const uint64_t offsets[] = {
-    0,          1,          7,          16,         32,         65535,
-    65536,      0x7fffffbf, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff,
+    0,     1,          7,          16,         32,         65535,
+    65536, 0x7fffffbf, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff,
 };
 static const uint64_t offsets64[] = {
     0x100000000,        0xfffffffff,        1ull << 36,
@@ -219,7 +219,8 @@ static void around(Guest *g, const Kind *k, const Access *a, chi_func *f,
                    uint64_t offset, Form form, uint64_t at)
 {
     for (int d = -17; d <= 17; d++)
-        if ((d >= -1 && d <= 1) || -d == (int)a->width || -d == (int)a->width + 1)
+        if ((d >= -1 && d <= 1) || -d == (int)a->width
+            || -d == (int)a->width + 1)
             try_access(g, k, a, f, offset, form, at + (uint64_t)(int64_t)d);
 }
 
@@ -228,9 +229,9 @@ static void try_function(Guest *g, const Kind *k, const Access *a, chi_func *f,
 {
     uint64_t shift = offset + (form == SUM ? ADDEND : 0);
     const uint64_t targets[] = {
-        0,           size - a->width, size,
-        0x80000000,  0x100000000,     0x100000000 + size,
-        1ull << 36,  1ull << 47,      1ull << 63,
+        0,          size - a->width, size,
+        0x80000000, 0x100000000,     0x100000000 + size,
+        1ull << 36, 1ull << 47,      1ull << 63,
     };
     for (unsigned t = 0; t < sizeof targets / sizeof *targets; t++) {
         around(g, k, a, f, offset, form, targets[t] - shift);

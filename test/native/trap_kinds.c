@@ -65,8 +65,7 @@ static const Kind kinds[] = {
     {CHI_NULL_STRUCT, "struct.set",
      "(struct.set $s 0 (ref.null $s) (i32.const 1)) (i32.const 0)"},
     {CHI_NULL_ARRAY, "array.len", "(array.len (ref.null array))"},
-    {CHI_NULL_ARRAY, "array.get",
-     "(array.get $a (ref.null $a) (local.get 0))"},
+    {CHI_NULL_ARRAY, "array.get", "(array.get $a (ref.null $a) (local.get 0))"},
     {CHI_ARRAY_BOUNDS, "array.get bounds",
      "(array.get $a (array.new $a (i32.const 1) (i32.const 3))"
      " (i32.const 3))"},

@@ -129,8 +129,8 @@ static uint32_t calls_made(Case *c)
 {
     size_t bytes;
     uint32_t n;
-    uint8_t *p = chi_memory_data(guest_export(c->g.instance, "m").memory,
-                                 &bytes);
+    uint8_t *p =
+        chi_memory_data(guest_export(c->g.instance, "m").memory, &bytes);
     memcpy(&n, p, sizeof n);
     memset(p, 0, sizeof n);
     return n;
