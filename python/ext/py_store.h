@@ -61,6 +61,7 @@ struct StoreObject {
     StoreObject *target; /* what it has been merged into, or NULL */
     bool tier_is_chosen; /* by who made it, not as is best */
     void *detached;      /* the thread (a ThreadRecord) that runs without GIL */
+    uint32_t waiting;    /* threads in py_store_wait */
     _Atomic(Held *) dead; /* released by the core, from any thread */
     size_t n_drops;
     _Atomic bool cancelled;

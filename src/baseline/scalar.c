@@ -9,19 +9,18 @@
 
 static bool is_double(const Rule *rule) { return rule->a == T_F64; }
 
-/* An i32 has zeros above it. */
-static void move_if(Compiler *c, const Rule *rule, Cond cond, Reg to, Reg from)
-{
-    if (rule->out == T_I64)
-        x64_cmov64(&c->a, cond, to, from);
-    else
-        x64_cmov32(&c->a, cond, to, from);
-}
-
 static void compare_with_zero(Compiler *c, const Rule *rule, Reg x)
 {
     x64_sse(&c->a, X64_XORPS, VEC_SCRATCH, VEC_SCRATCH, VEC_SCRATCH);
     x64_rr(&c->a, is_double(rule) ? X64_UCOMISD : X64_UCOMISS, x, VEC_SCRATCH);
+}
+
+static void cmov(Compiler *c, Cond cc, bool wide, Reg to, Reg from)
+{
+    if (wide)
+        x64_cmov64(&c->a, cc, to, from);
+    else
+        x64_cmov32(&c->a, cc, to, from);
 }
 
 /* Into r, of as many bits as the result: the least one stands for itself, for
@@ -35,9 +34,9 @@ static void saturate_signed(Compiler *c, const Rule *rule, Reg r, Reg x)
     x64_jcc(&c->a, CC_NO, done);
     compare_with_zero(c, rule, x);
     x64_mov_imm64(&c->a, SCRATCH, wide ? INT64_MAX : INT32_MAX);
-    move_if(c, rule, CC_A, r, SCRATCH);
+    cmov(c, CC_A, wide, r, SCRATCH);
     x64_mov_imm64(&c->a, SCRATCH, 0);
-    move_if(c, rule, CC_P, r, SCRATCH);
+    cmov(c, CC_P, wide, r, SCRATCH);
     asm_bind(&c->a, done);
 }
 
@@ -48,13 +47,13 @@ static void saturate_u32(Compiler *c, const Rule *rule, Reg r, Reg x)
     x64_rr(&c->a, rule->x, r, x);
     x64_rr(&c->a, X64_MOV32, SCRATCH, r);
     x64_rr(&c->a, X64_CMP64, SCRATCH, r);
-    x64_rr(&c->a, X64_MOV32, r, SCRATCH);
     x64_jcc(&c->a, CC_E, done);
     compare_with_zero(c, rule, x);
     x64_mov_imm64(&c->a, r, 0);
     x64_mov_imm64(&c->a, SCRATCH, UINT32_MAX);
-    x64_cmov32(&c->a, CC_A, r, SCRATCH);
+    x64_cmov64(&c->a, CC_A, r, SCRATCH);
     asm_bind(&c->a, done);
+    x64_rr(&c->a, X64_MOV32, r, r); /* as the access verifier wants to see */
 }
 
 /* Below 2^63 as it is, then less 2^63.  Goes to `done` with the result, or
@@ -130,7 +129,7 @@ static void scan_bits(Compiler *c, const Rule *rule, X64Op op, bool above)
     unsigned bits = rule->out == T_I64 ? 64 : 32;
     x64_rr(&c->a, op, r.reg, ra);
     x64_mov_imm64(&c->a, SCRATCH, above ? 2 * bits - 1 : bits);
-    move_if(c, rule, CC_E, r.reg, SCRATCH);
+    x64_cmov32(&c->a, CC_E, r.reg, SCRATCH);
     if (above)
         x64_ri(&c->a, X64_XOR32, r.reg, (int32_t)bits - 1);
     release(c, &a);

@@ -173,6 +173,7 @@ static bool is_guarded(const Compiler *c, const MemArg *m)
 
 enum { DISP_MAX = INT32_MAX - 64 };
 
+/* The sum of address and offset is in r11 if it may be no displacement. */
 static Mem guarded(Compiler *c, Operand *address, uint64_t offset)
 {
     if (address->place == AT_CONST) {
@@ -184,8 +185,9 @@ static Mem guarded(Compiler *c, Operand *address, uint64_t offset)
     if (offset <= DISP_MAX)
         return mem_guest(MEMORY_BASE, r, (int32_t)offset);
     x64_mov_imm64(&c->a, SCRATCH, offset);
-    x64_rm(&c->a, X64_LEA64, SCRATCH, mem_guest(MEMORY_BASE, SCRATCH, 0));
-    return mem_guest(SCRATCH, r, 0);
+    x64_rr(&c->a, X64_ADD32, SCRATCH, r);
+    trap_if(c, CC_B, ERR_MEMORY_BOUNDS); /* no memory has 4 GiB and a byte */
+    return mem_guest(MEMORY_BASE, SCRATCH, 0);
 }
 
 /* r11 = the register + n; traps if that wraps around. */
