@@ -17,6 +17,7 @@ const void *const *native_helpers = helpers;
 
 uintptr_t stub_leave(void) { return leave_stub; }
 uintptr_t stub_lazy(void) { return lazy_stub; }
+uintptr_t stub_restore(void) { return restore_stub + 1; }
 
 /* Puts what was assembled where it can run. */
 static const uint8_t *place(void)
@@ -198,7 +199,8 @@ static void emit_lazy(void)
  *   below it the arguments on the stack, then the address of restore_stub
  *
  * If the caller is such a frame already, it serves again: so that functions of
- * two instances may call each other in a constant stack.  Below rsp is the
+ * two instances may call each other in a constant stack.  But a host function
+ * has one of its own, which tells who called it.  Below rsp is the
  * red zone, which signals leave alone. */
 static void emit_restore(void)
 {
@@ -215,12 +217,16 @@ static void emit_tail_across(void)
 {
     enum { DOWN = 32 };
     Label again = asm_label(&a), loop = asm_label(&a), done = asm_label(&a);
+    Label fresh = asm_label(&a);
     x64_rm(&a, X64_MOV64, R11, mem(RSP, -8));
     x64_rm(&a, X64_MOV64, R15, mem(RSP, -16));
     x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, -8 - DOWN));
     x64_mov_imm64(&a, R14, restore_stub + 1);
     x64_rm(&a, X64_CMP64, R14, mem(RSP, 0));
-    x64_jcc(&a, CC_E, again);
+    x64_jcc(&a, CC_NE, fresh);
+    x64_mi(&a, X64_CMP64, FIELD(R11, FuncRef, func), 0);
+    x64_jcc(&a, CC_NE, again);
+    asm_bind(&a, fresh);
     x64_ri(&a, X64_SUB64, RSP, DOWN);
     x64_rm(&a, X64_MOV64, R14, mem(RSP, DOWN));
     x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, -16));
