@@ -219,15 +219,12 @@ static int check_options(PyObject *config)
     return 0;
 }
 
-/* That of the environment, made and checked once. */
+/* That of the environment, made once. */
 static PyObject *default_config(State *st)
 {
-    if (st->config || !py_type(st, TYPE_CONFIG))
-        return st->config;
-    PyObject *made = PyObject_CallNoArgs((PyObject *)st->types[TYPE_CONFIG]);
-    if (made && check_options(made) < 0)
-        Py_CLEAR(made);
-    return st->config = made;
+    if (!st->config && py_type(st, TYPE_CONFIG))
+        st->config = PyObject_CallNoArgs((PyObject *)st->types[TYPE_CONFIG]);
+    return st->config;
 }
 
 /* What is as the environment has it is not asked for. */
@@ -249,7 +246,7 @@ int py_config_read(State *st, PyObject *tier, PyObject *config, chi_config *out)
     if (!usual || (tier && read_tier(tier, &out->tier) < 0))
         return -1;
     if (config == Py_None)
-        return 0;
+        return check_options(usual);
     if (py_is(st, config, TYPE_CONFIG))
         return read_config(usual, config, out);
     PyErr_Format(PyExc_TypeError, "config must be a chiasm.Config, not %s",

@@ -756,7 +756,7 @@ void emit_br_on_null(Compiler *c, const Rule *rule)
 }
 
 /* Branches with the topmost operand, a reference, if cond says so of it. */
-void branch_with_top(Compiler *c, uint8_t cond, Block *b)
+static void branch_with_top(Compiler *c, uint8_t cond, Block *b)
 {
     b->targeted = true;
     bool in_place = values_in_place(c, b);
