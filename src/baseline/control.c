@@ -376,8 +376,8 @@ static Label way_to(Compiler *c, Block *b)
 /* The function is out of all proportion: better to interpret it. */
 static bool is_too_much(const Compiler *c)
 {
-    return c->a.failed || c->a.guard.refused || asm_pos(&c->a) > c->most_code
-           || c->work > c->most_work;
+    return c->a.failed || guard_refusal(&c->a.guard)
+           || asm_pos(&c->a) > c->most_code || c->work > c->most_work;
 }
 
 /* The operands are as before the branch, all in slots. */
