@@ -531,9 +531,8 @@ static void compare_calls(const RunResult *a, const RunResult *b, uint32_t i,
                    || (a->calls[i].offset == b->calls[i].offset
                        && a->calls[i].function == b->calls[i].function),
                "call %u: %s at different places: %u:%#x, %u:%#x", i,
-               chi_code_text(code),
-               a->calls[i].function, a->calls[i].offset, b->calls[i].function,
-               b->calls[i].offset);
+               chi_code_text(code), a->calls[i].function, a->calls[i].offset,
+               b->calls[i].function, b->calls[i].offset);
     FUZZ_CHECK(!placed
                    || (a->calls[i].frames == b->calls[i].frames
                        && a->calls[i].depth == b->calls[i].depth),
