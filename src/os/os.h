@@ -97,6 +97,11 @@ typedef struct {
 } OsBuildId;
 bool os_build_id(OsBuildId *out);
 
+/* ---- profilers ---- */
+/* Adds to the map of names that the system's profiler reads; where it cannot,
+ * nothing. */
+void os_perf_note(uintptr_t start, size_t size, const char *name);
+
 /* ---- locks and waiting ---- */
 typedef struct {
     _Alignas(16) unsigned char bytes[64];
