@@ -40,14 +40,14 @@ static chi_code run_without_gil(FuncObject *f, StoreObject *s, uint64_t *slots,
 }
 
 /* The rarer ways: a deadline may be over, the GIL is let go, another thread is
- * inside without it. */
+ * inside without it, or others wait for their turn. */
 static chi_code run_slow(FuncObject *f, StoreObject *s, uint64_t *slots,
                          chi_error *err)
 {
     ThreadRecord *t = py_thread();
-    if (f->state->timeouts && py_thread_check_deadline(f->state, t) < 0)
+    if (f->state->attention && py_thread_check_deadline(f->state, t) < 0)
         return RAISED;
-    if (s->detached)
+    if (s->detached || !py_store_is_our_turn(s, t))
         return CHI_BUSY;
     if (f->without_gil)
         return run_without_gil(f, s, slots, err);
@@ -58,7 +58,7 @@ static inline chi_code run(FuncObject *f, uint64_t *slots, chi_error *err)
 {
     StoreObject *s = py_entity_store((PyObject *)f);
     py_store_changed(s);
-    if (UNLIKELY(f->without_gil || s->detached || f->state->timeouts))
+    if (UNLIKELY(f->without_gil || s->detached || f->state->attention))
         return run_slow(f, s, slots, err);
     return chi_call(f->e.x.func, slots, err);
 }

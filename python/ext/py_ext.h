@@ -117,7 +117,8 @@ typedef struct State {
     PyObject *python_tag;    /* Tag.python_exception, once it is made */
     PointerMap modules;      /* chi_module * -> ModuleObject */
     PointerMap tags;         /* chi_tag_identity -> its object, of any store */
-    uint32_t timeouts;       /* `with timeout` blocks that are entered */
+    uint32_t attention; /* `with timeout` blocks that are entered, and threads
+                           that wait for a store: calls look more closely */
 } State;
 
 static inline State *py_state_of(PyTypeObject *type)

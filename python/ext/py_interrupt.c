@@ -159,7 +159,7 @@ static PyObject *timeout_enter(PyObject *o, PyObject *unused)
     self->outer = t->timeouts;
     t->timeouts = (TimeoutObject *)Py_NewRef(o);
     find_deadline(t);
-    py_state(o)->timeouts++;
+    py_state(o)->attention++;
     return Py_NewRef(o);
 }
 
@@ -180,7 +180,7 @@ static PyObject *timeout_exit(PyObject *o, PyObject *args)
     self->thread = NULL;
     self->outer = NULL;
     find_deadline(t);
-    py_state(o)->timeouts--;
+    py_state(o)->attention--;
     Py_DECREF(o);
     Py_RETURN_FALSE;
 }

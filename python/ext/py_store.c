@@ -8,6 +8,8 @@
 #include "py_thread.h"
 #include "py_values.h"
 
+#include <time.h>
+
 /* ---- what is held */
 
 void py_store_link(Held **list, Held *h)
@@ -262,10 +264,24 @@ bool py_store_merge(StoreObject *a, StoreObject *b, chi_error *why)
     return true;
 }
 
+/* Who has left the store needs the GIL to say so, which it gets only while
+ * nobody takes it. */
+static bool wait_without_gil(StoreObject *s)
+{
+    enum { PAUSE_NS = 20000 };
+    PyThreadState *state = PyEval_SaveThread();
+    if (chi_store_wait(s->store, PY_TICK_NS))
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    PyEval_RestoreThread(state);
+    return !s->detached
+           && (!chi_store_is_running(s->store) || chi_store_is_mine(s->store));
+}
+
 static int wait_slice(StoreObject *s, ThreadRecord *t, bool *is_free)
 {
-    Py_BEGIN_ALLOW_THREADS *is_free = chi_store_wait(s->store, PY_TICK_NS);
-    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() < 0) return -1;
+    *is_free = wait_without_gil(s);
+    if (PyErr_CheckSignals() < 0)
+        return -1;
     return py_thread_check_deadline(s->state, t);
 }
 
@@ -281,12 +297,36 @@ int py_store_wait(StoreObject *s)
 {
     ThreadRecord *t = py_thread();
     bool is_free = false;
+    int status = 0;
     if (t->depth)
         return py_store_refuse();
-    while (!is_free)
-        if (wait_slice(s, t, &is_free) < 0)
-            return -1;
-    return 0;
+    s->waiting++;
+    s->state->attention++;
+    while (status == 0 && !is_free)
+        status = wait_slice(s, t, &is_free);
+    s->state->attention--;
+    s->waiting--;
+    t->waited_for = s;
+    return status;
+}
+
+/* A thread that calls again and again would leave no room for others: the GIL
+ * is free, for them to look, only while it is inside.  A turn is long, since
+ * to change costs some 50 us. */
+bool py_store_is_our_turn(StoreObject *s, ThreadRecord *t)
+{
+    enum { TURN_NS = 2000000 };
+    if (!s->waiting || t->depth)
+        return true;
+    uint64_t now_ns = py_thread_now_ns();
+    if (s->turn_of == t && now_ns < s->turn_ends_ns)
+        return true;
+    if (t->waited_for != s)
+        return false;
+    t->waited_for = NULL;
+    s->turn_of = t;
+    s->turn_ends_ns = now_ns + TURN_NS;
+    return true;
 }
 
 int py_store_claim_slow(StoreObject *s)
@@ -304,7 +344,7 @@ int py_store_claim_slow(StoreObject *s)
 chi_code py_store_enter(StoreObject *s, Stay *stay, uint32_t n)
 {
     chi_error err;
-    if (s->detached)
+    if (s->detached || !py_store_is_our_turn(s, py_thread()))
         return CHI_BUSY;
     stay->entry = chi_enter(s->store, n, &stay->slots, &err);
     if (stay->entry) {

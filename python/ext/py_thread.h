@@ -11,6 +11,7 @@ typedef struct TimeoutObject TimeoutObject;
 typedef struct {
     PyThreadState *released; /* set while a guest runs here without the GIL */
     uint32_t depth;          /* Python code that guests here wait for */
+    const void *waited_for;  /* the last store that it has waited for */
     TimeoutObject *timeouts; /* entered on this thread, innermost first */
     uint64_t deadline_ns;    /* the nearest of theirs, or UINT64_MAX */
     int64_t process;         /* the one that `gets_signals` was found in */
@@ -43,6 +44,9 @@ static inline void py_thread_detach(ThreadRecord *t, StoreObject *s,
         t->released = PyEval_SaveThread();
     }
 }
+
+/* May it enter now?  If others wait, only for some time after it has waited. */
+bool py_store_is_our_turn(StoreObject *s, ThreadRecord *t);
 
 /* Is enough of the C stack left for Python code? */
 bool py_thread_find_stack(ThreadRecord *t);

@@ -32,20 +32,26 @@ static void trap_misaligned(Compiler *c, Mem place, uint32_t width,
     trap_now(c, ERR_UNALIGNED);
 }
 
-/* The flags say whether the address and the offset make a multiple. */
+/* The flags say whether the address and the offset make a multiple; r11 may
+ * be the place's base, or its index: then it is their sum. */
 static void test_alignment(Compiler *c, Operand *address, uint64_t offset,
                            Mem place, uint32_t width)
 {
-    Reg r = SCRATCH;
-    int32_t low = (int32_t)(offset & (width - 1));
-    if (place.index != SCRATCH) {
-        r = use(c, address);
-        if (low) {
-            x64_rm(&c->a, X64_LEA32, SCRATCH, mem(r, low));
-            r = SCRATCH;
-        }
+    int32_t low = (int32_t)(offset & (width - 1)), mask = (int32_t)width - 1;
+    if (place.index == SCRATCH) {
+        x64_ri(&c->a, X64_TEST32, SCRATCH, mask);
+        return;
     }
-    x64_ri(&c->a, X64_TEST32, r, (int32_t)width - 1);
+    Reg r = use(c, address);
+    if (low == 0) {
+        x64_ri(&c->a, X64_TEST32, r, mask);
+        return;
+    }
+    Reg sum = place.base == SCRATCH ? alloc_int(c) : SCRATCH;
+    x64_rm(&c->a, X64_LEA32, sum, mem(r, low));
+    x64_ri(&c->a, X64_TEST32, sum, mask);
+    if (sum != SCRATCH)
+        free_reg(c, T_I32, sum);
 }
 
 static Mem aligned_place(Compiler *c, Operand *address, uint32_t width,
@@ -83,10 +89,18 @@ static void release_access(Compiler *c, Reg temp, const Operand *address)
 static Mem place_in_scratch(Compiler *c, Operand *address, uint32_t width)
 {
     Reg temp;
-    Mem place = aligned_place(c, address, width, &temp);
+    Mem place = aligned_place(c, address, width, &temp), in_scratch;
+    if (place.kind == MEM_GUEST && place.index != NO_REG) {
+        in_scratch = mem_guest(SCRATCH, NO_REG, place.disp);
+        place.disp = 0; /* as target/x64/guard.h wants it */
+    } else if (place.kind == MEM_GUEST) {
+        return place;
+    } else {
+        in_scratch = mem(SCRATCH, 0);
+    }
     x64_rm(&c->a, X64_LEA64, SCRATCH, place);
     release_access(c, temp, address);
-    return mem(SCRATCH, 0);
+    return in_scratch;
 }
 
 /* ---- loads and stores.  x: the instruction; y: bytes. */
@@ -150,6 +164,7 @@ void emit_atomic_logic(Compiler *c, const Rule *rule)
     Reg v = use(c, &value), t = alloc_int(c);
     Label again = asm_label(&c->a);
     access_rm(c, loads[rule->y], RAX, place);
+    guard_forget(&c->a.guard, ~FACTS_OF(t));
     asm_bind(&c->a, again);
     x64_rr(&c->a, X64_MOV64, t, RAX);
     x64_rr(&c->a, rule->x, t, v);

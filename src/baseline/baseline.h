@@ -63,6 +63,8 @@ enum {
 typedef struct Compiler Compiler;
 Compiler *baseline_new(void); /* scratch, kept between functions */
 void baseline_free(Compiler *c);
+/* Gives back what a huge function made it need. */
+void baseline_trim(Compiler *c);
 void baseline_list(Compiler *c); /* makes marks from now on */
 /* The code stands in c until the next call.  false: out of memory, or a limit
  * of the compiler: the function is too large; or the access verifier refused

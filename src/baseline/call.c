@@ -12,11 +12,19 @@ static const GuardLayout layout = {
     {[RBX] = -24, [R12] = -32, [R13] = -40, [R14] = -8},
 };
 
-#define FACTS_OF(r)  (FACT_U32(r) | FACT_BASE(r) | FACT_KEPT(r))
 #define FACTS_CALLER (FACT_KEPT(RBX) | FACT_KEPT(R12) | FACT_KEPT(R13))
-#define CALL_KEEPS                                                             \
-    (FACTS_OF(RBX) | FACTS_OF(R12) | FACTS_OF(R13) | FACT_KEPT(R14)            \
-     | FACT_BASE(R15) | FACTS_SAVED)
+
+static const Reg kept_regs[] = {RBX, R12, R13};
+
+static bool is_kept(const Compiler *c, Reg r)
+{
+    return c->has_handlers || (c->home_ints >> r & 1);
+}
+
+static Facts facts_kept(const Compiler *c) /* over calls */
+{
+    return c->own | FACTS_OF(RBX) | FACTS_OF(R12) | FACTS_OF(R13) | FACTS_SAVED;
+}
 
 typedef AbiLoc NextLoc(AbiCursor *, Type);
 
@@ -43,15 +51,25 @@ static Facts facts_of_results(const FuncType *t)
     return facts_of(t->n_results, t->types + t->n_params, abi_result);
 }
 
-static void begin_guard(Compiler *c)
+/* The least that holds on every way to the head of a loop, be it a landing. */
+static Facts facts_at_loops(const Compiler *c)
 {
-    c->own = FACT_KEPT(R14);
-    if (c->config->memory0 != MEMORY_EXPLICIT)
-        c->own |= FACT_BASE(R15);
-    c->at_loops = c->own | FACTS_CALLER | FACTS_SAVED;
+    Facts facts = c->own | FACT_SAVED(CONTEXT);
+    for (unsigned k = 0; k < 3; k++)
+        facts |= is_kept(c, kept_regs[k]) ? FACT_SAVED(kept_regs[k])
+                                          : FACT_KEPT(kept_regs[k]);
     for (Reg r = 0; r < 16; r++)
         if (c->home_ints >> r & 1 && c->locals[c->home_of_int[r]].type == T_I32)
-            c->at_loops |= FACT_U32(r);
+            facts |= FACT_U32(r);
+    return facts;
+}
+
+static void begin_guard(Compiler *c)
+{
+    c->own = FACT_KEPT(CONTEXT);
+    if (c->config->memory0 != MEMORY_EXPLICIT)
+        c->own |= FACT_BASE(MEMORY_BASE);
+    c->at_loops = facts_at_loops(c);
     guard_begin(&c->a.guard, &layout,
                 c->own | FACTS_CALLER | facts_of_params(&c->f->type->func));
 }
@@ -72,7 +90,7 @@ static void announce_end(Compiler *c, Facts values)
 
 static void announce_helper(Compiler *c, unsigned helper)
 {
-    GuardExit e = {c->own, CALL_KEEPS, 0};
+    GuardExit e = {c->own, facts_kept(c), 0};
     if (helper == HELPER_CHECK || helper == HELPER_MATCH)
         e.keeps = ~FACTS_OF(SCRATCH);
     if (helper == HELPER_FAIL || helper == HELPER_THROW
@@ -350,13 +368,6 @@ static void receive_parameters(Compiler *c)
     }
 }
 
-static const Reg kept_regs[] = {RBX, R12, R13};
-
-static bool is_kept(const Compiler *c, Reg r)
-{
-    return c->has_handlers || (c->home_ints >> r & 1);
-}
-
 static Mem saved_at(Reg r) { return mem(RBP, layout.slots[r]); }
 
 void compile_prologue(Compiler *c)
@@ -430,8 +441,9 @@ typedef struct {
  * memory at [rsp] meanwhile. */
 static Call prepare_call(Compiler *c, const FuncType *t)
 {
-    Call call = {
-        abi_size(t), t, {facts_of_params(t), CALL_KEEPS, facts_of_results(t)}};
+    Call call = {abi_size(t),
+                 t,
+                 {facts_of_params(t), facts_kept(c), facts_of_results(t)}};
     uint32_t first = c->depth - t->n_params;
     for (uint32_t k = window(c); k < first; k++)
         if (c->stack[k].place == AT_REG)

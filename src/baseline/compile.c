@@ -13,10 +13,8 @@ Compiler *baseline_new(void)
     return c;
 }
 
-void baseline_free(Compiler *c)
+static void free_scratch(Compiler *c)
 {
-    if (!c)
-        return;
     asm_free(&c->a);
     free(c->stack);
     free(c->blocks);
@@ -26,8 +24,42 @@ void baseline_free(Compiler *c)
     free(c->asides);
     free(c->positions);
     free(c->landings);
+    free(c->handlers);
     free(c->marks);
+}
+
+void baseline_free(Compiler *c)
+{
+    if (!c)
+        return;
+    free_scratch(c);
     free(c);
+}
+
+static size_t scratch_bytes(const Compiler *c)
+{
+    return (size_t)(c->a.end - c->a.start)
+           + c->a.label_capacity * sizeof *c->a.labels
+           + c->stack_capacity * sizeof *c->stack
+           + c->blocks_capacity * sizeof *c->blocks
+           + c->locals_capacity * sizeof *c->locals
+           + c->colds_capacity * sizeof *c->colds
+           + c->asides_capacity * sizeof *c->asides
+           + c->positions_capacity * sizeof *c->positions
+           + c->handlers_capacity * sizeof *c->handlers
+           + c->marks_capacity * sizeof *c->marks;
+}
+
+void baseline_trim(Compiler *c)
+{
+    enum { KEPT = 4 << 20 };
+    if (scratch_bytes(c) <= KEPT)
+        return;
+    free_scratch(c);
+    bool lists = c->lists;
+    memset(c, 0, sizeof *c);
+    c->lists = lists;
+    asm_init(&c->a, 0);
 }
 
 void baseline_list(Compiler *c) { c->lists = true; }
@@ -161,10 +193,44 @@ static void choose_homes(Compiler *c)
     }
 }
 
+/* ---- handlers */
+
+static int compare_keys(const void *a, const void *b)
+{
+    const HandlerKey *x = a, *y = b;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void list_handlers(Compiler *c)
+{
+    const Func *f = c->f;
+    c->has_handlers = f->n_handlers > 0;
+    if (!c->has_handlers)
+        return;
+    c->landings = reserve(c->landings, &c->landings_capacity, f->n_handlers,
+                          sizeof(uint32_t));
+    memset(c->landings, 0xff, f->n_handlers * sizeof(uint32_t));
+    c->handlers = reserve(c->handlers, &c->handlers_capacity, f->n_handlers,
+                          sizeof(HandlerKey));
+    for (uint32_t k = 0; k < f->n_handlers; k++)
+        c->handlers[k] =
+            (HandlerKey){f->handlers[k].start, f->handlers[k].pc, k};
+    qsort(c->handlers, f->n_handlers, sizeof *c->handlers, compare_keys);
+}
+
 /* ---- the function */
 
-/* Branches that pass many values make code of any length from few bytes. */
-enum { MOST_CODE_BASE = 1 << 16, MOST_CODE_PER_BYTE = 64 };
+/* Branches that pass many values make code of any length from few bytes, and
+ * blocks of many values work of any length. */
+enum {
+    MOST_CODE = 64 << 20,
+    MOST_CODE_BASE = 1 << 16,
+    MOST_CODE_PER_BYTE = 64,
+    MOST_WORK_BASE = 1 << 20,
+    MOST_WORK_PER_BYTE = 32
+};
 
 static void begin(Compiler *c, const Module *m, const Func *f,
                   const BaselineConfig *config)
@@ -181,7 +247,12 @@ static void begin(Compiler *c, const Module *m, const Func *f,
     c->depth = c->n_blocks = 0;
     c->n_colds = c->n_asides = c->n_positions = c->n_marks = 0;
     c->uncharged = c->ways = 0;
-    c->most_code = MOST_CODE_BASE + MOST_CODE_PER_BYTE * (f->end - f->code);
+    uint32_t bytes = f->end - f->code;
+    c->most_code = MOST_CODE_BASE + MOST_CODE_PER_BYTE * bytes;
+    if (c->most_code > MOST_CODE)
+        c->most_code = MOST_CODE;
+    c->work = 0;
+    c->most_work = MOST_WORK_BASE + (uint64_t)MOST_WORK_PER_BYTE * bytes;
     c->cache_ints = INT_CACHE;
     c->cache_vecs = VEC_CACHE;
     if (config->n_cache == 4) {
@@ -192,11 +263,7 @@ static void begin(Compiler *c, const Module *m, const Func *f,
     c->free_vecs = c->cache_vecs;
     c->stack = reserve(c->stack, &c->stack_capacity, f->max_height + 2,
                        sizeof(Operand));
-    c->landings = reserve(c->landings, &c->landings_capacity, f->n_handlers,
-                          sizeof(uint32_t));
-    c->has_handlers = f->n_handlers > 0;
-    if (c->has_handlers)
-        memset(c->landings, 0xff, f->n_handlers * sizeof(uint32_t));
+    list_handlers(c);
     AbiSize size = abi_size(&f->type->func);
     c->stack_args = size.args;
     c->results_area = (int32_t)size.results;

@@ -11,6 +11,8 @@
  *   below     locals, slot 0 highest; then the operands' slots, height 0
  *             lowest, so that operands ascend as the interpreter's do
  *
+ * An i32 or f32, wherever it is, has zeros above it, up to 64 bits.
+ *
  * At a label every operand below its results is in its slot or a constant;
  * one result is in rax or xmm0, several are in slots; every home is valid.
  */
@@ -68,6 +70,11 @@ typedef struct {
     uint32_t offset;
 } Cold;
 
+/* A handler of the function, to be found by where its try begins. */
+typedef struct {
+    uint32_t start, pc, index; /* as the handler's; in the function's list */
+} HandlerKey;
+
 /* Code aside of the main path, which it comes back to. */
 typedef enum { ASIDE_CHECK, ASIDE_CALL } AsideKind;
 typedef struct {
@@ -114,13 +121,16 @@ typedef struct Compiler {
     uint32_t n_colds, colds_capacity;
     Aside *asides;
     uint32_t n_asides, asides_capacity;
-    uint32_t most_code; /* bytes */
-    uint32_t uncharged; /* instructions, when metered */
-    uint32_t ways;      /* index + 1 of a block with a way; 0: none */
+    uint32_t most_code;       /* bytes */
+    uint64_t work, most_work; /* operands that were visited in passing */
+    uint32_t uncharged;       /* instructions, when metered */
+    uint32_t ways;            /* index + 1 of a block with a way; 0: none */
     Position *positions;
     uint32_t n_positions, positions_capacity;
     uint32_t *landings;
     uint32_t landings_capacity;
+    HandlerKey *handlers; /* by start, clauses of one try in order */
+    uint32_t handlers_capacity;
     bool lists; /* makes marks */
     Position *marks;
     uint32_t n_marks, marks_capacity;

@@ -39,9 +39,13 @@ void trap_if(Compiler *c, uint8_t cond, ErrorCode code)
     jump_if(c, cond, cold_exit(c, code));
 }
 
+/* The rest of the instruction is compiled though nothing gets there: what holds
+ * goes on, or a jump back could not give all that holds where nothing gets. */
 void trap_now(Compiler *c, ErrorCode code)
 {
+    Facts here = c->a.guard.known;
     x64_jmp(&c->a, cold_exit(c, code));
+    guard_forget(&c->a.guard, here);
 }
 
 void fail_if_error(Compiler *c)
@@ -188,6 +192,7 @@ static void reset_operands(Compiler *c, const Block *b, uint32_t n,
         push_reg(c, type, type_is_vec(type) ? XMM0 : RAX);
         return;
     }
+    c->work += n;
     for (uint32_t k = 0; k < n; k++)
         push_slot(c, kind_of(types[k]));
 }
@@ -221,6 +226,7 @@ static void top_to_result(Compiler *c)
 /* The topmost n operands to slots from `height` on; they stay as they are. */
 static void copy_to_slots(Compiler *c, uint32_t n, uint32_t to)
 {
+    c->work += n;
     for (uint32_t k = c->depth - n; k < c->depth; k++) {
         Operand o = c->stack[k];
         uint32_t width = slots_of(o.type);
@@ -303,7 +309,7 @@ void emit_return(Compiler *c, const Rule *rule)
 void emit_unreachable(Compiler *c, const Rule *rule)
 {
     (void)rule;
-    trap_now(c, ERR_UNREACHABLE);
+    x64_jmp(&c->a, cold_exit(c, ERR_UNREACHABLE));
     go_dead(c);
 }
 
@@ -367,6 +373,13 @@ static Label way_to(Compiler *c, Block *b)
     return b->way - 1;
 }
 
+/* The function is out of all proportion: better to interpret it. */
+static bool is_too_much(const Compiler *c)
+{
+    return c->a.failed || c->a.guard.refused || asm_pos(&c->a) > c->most_code
+           || c->work > c->most_work;
+}
+
 /* The operands are as before the branch, all in slots. */
 static void emit_way(Compiler *c, Block *b, uint32_t n)
 {
@@ -386,7 +399,8 @@ static void emit_ways(Compiler *c, uint32_t n_values)
         c->ways = b->next_way;
         asm_bind(&c->a, b->way - 1);
         b->way = 0;
-        emit_way(c, b, n_values);
+        if (!is_too_much(c))
+            emit_way(c, b, n_values);
     }
 }
 
@@ -571,12 +585,20 @@ void emit_end(Compiler *c, const Rule *rule)
 
 /* ---- exceptions */
 
-static uint32_t first_handler(const Compiler *c, uint32_t start)
+/* The first handler of the try that begins there with a target from pc on. */
+static const HandlerKey *find_handler(const Compiler *c, uint32_t start,
+                                      uint32_t pc)
 {
-    uint32_t k = 0;
-    while (k < c->f->n_handlers && c->f->handlers[k].start != start)
-        k++;
-    return k;
+    uint32_t low = 0, high = c->f->n_handlers;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const HandlerKey *k = &c->handlers[middle];
+        if (k->start < start || (k->start == start && k->pc < pc))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return &c->handlers[low];
 }
 
 void emit_try_table(Compiler *c, const Rule *rule)
@@ -584,10 +606,11 @@ void emit_try_table(Compiler *c, const Rule *rule)
     (void)rule;
     settle_flags(c);
     Block *b = open_with_type(c, OP_TRY_TABLE);
-    uint32_t h = first_handler(c, c->at);
+    uint32_t n = reader_u32(&c->r);
+    uint32_t h = n ? find_handler(c, c->at, 0)->index : 0;
     Label past = asm_label(&c->a);
     bool any = false;
-    for (uint32_t n = reader_u32(&c->r); n > 0; n--, h++) {
+    for (; n > 0; n--, h++) {
         uint8_t kind = reader_byte(&c->r);
         if (kind < 2)
             reader_u32(&c->r);
@@ -629,19 +652,18 @@ void emit_catch(Compiler *c, const Rule *rule)
     const FuncType *t = NULL;
     if (c->op == OP_CATCH)
         t = &c->m->tags[reader_u32(&c->r)]->func;
-    uint32_t pc = (uint32_t)reader_offset(&c->r), k = 0;
-    while (
-        k < c->f->n_handlers
-        && (c->f->handlers[k].start != b->start || c->f->handlers[k].pc != pc))
-        k++;
+    uint32_t pc = (uint32_t)reader_offset(&c->r);
+    const HandlerKey *key = find_handler(c, b->start, pc);
+    bool found = key < c->handlers + c->f->n_handlers && key->start == b->start
+                 && key->pc == pc;
     enter_arm(c, b);
     b->kind = (uint8_t)c->op;
     reset_operands(c, b, t ? t->n_params : 0, t ? t->types : NULL, true);
-    if (k == c->f->n_handlers)
+    if (!found)
         return;
-    c->landings[k] = asm_enter(&c->a);
+    c->landings[key->index] = asm_enter(&c->a);
     compile_landing(c);
-    b->exn_slot = c->f->handlers[k].exn_slot;
+    b->exn_slot = c->f->handlers[key->index].exn_slot;
 }
 
 /* Ends its try as `end` does; who handles is in the handlers. */
@@ -832,8 +854,7 @@ bool compile_body(Compiler *c)
         if (UNLIKELY(c->config->metered))
             meter(c, rule);
         rule->emit(c, rule);
-        if (UNLIKELY(c->a.failed || c->a.guard.refused
-                     || asm_pos(&c->a) > c->most_code))
+        if (UNLIKELY(is_too_much(c)))
             return false;
     }
     emit_colds(c);

@@ -480,6 +480,7 @@ void spill_all(Compiler *c)
 
 void spill_range(Compiler *c, uint32_t from, uint32_t to)
 {
+    c->work += to - from;
     for (uint32_t k = from; k < to; k++) {
         Operand *o = &c->stack[k];
         if (o->place == AT_SLOT)

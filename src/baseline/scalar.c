@@ -15,6 +15,14 @@ static void compare_with_zero(Compiler *c, const Rule *rule, Reg x)
     x64_rr(&c->a, is_double(rule) ? X64_UCOMISD : X64_UCOMISS, x, VEC_SCRATCH);
 }
 
+static void cmov(Compiler *c, Cond cc, bool wide, Reg to, Reg from)
+{
+    if (wide)
+        x64_cmov64(&c->a, cc, to, from);
+    else
+        x64_cmov32(&c->a, cc, to, from);
+}
+
 /* Into r, of as many bits as the result: the least one stands for itself, for
  * less, for NaN and for more. */
 static void saturate_signed(Compiler *c, const Rule *rule, Reg r, Reg x)
@@ -26,9 +34,9 @@ static void saturate_signed(Compiler *c, const Rule *rule, Reg r, Reg x)
     x64_jcc(&c->a, CC_NO, done);
     compare_with_zero(c, rule, x);
     x64_mov_imm64(&c->a, SCRATCH, wide ? INT64_MAX : INT32_MAX);
-    x64_cmov64(&c->a, CC_A, r, SCRATCH);
+    cmov(c, CC_A, wide, r, SCRATCH);
     x64_mov_imm64(&c->a, SCRATCH, 0);
-    x64_cmov64(&c->a, CC_P, r, SCRATCH);
+    cmov(c, CC_P, wide, r, SCRATCH);
     asm_bind(&c->a, done);
 }
 
@@ -39,12 +47,14 @@ static void saturate_u32(Compiler *c, const Rule *rule, Reg r, Reg x)
     x64_rr(&c->a, rule->x, r, x);
     x64_rr(&c->a, X64_MOV32, SCRATCH, r);
     x64_rr(&c->a, X64_CMP64, SCRATCH, r);
+    x64_rr(&c->a, X64_MOV32, r, SCRATCH);
     x64_jcc(&c->a, CC_E, done);
     compare_with_zero(c, rule, x);
     x64_mov_imm64(&c->a, r, 0);
     x64_mov_imm64(&c->a, SCRATCH, UINT32_MAX);
-    x64_cmov64(&c->a, CC_A, r, SCRATCH);
+    x64_cmov32(&c->a, CC_A, r, SCRATCH);
     asm_bind(&c->a, done);
+    x64_rr(&c->a, X64_MOV32, r, r); /* as the access verifier wants to see */
 }
 
 /* Below 2^63 as it is, then less 2^63.  Goes to `done` with the result, or
@@ -120,7 +130,7 @@ static void scan_bits(Compiler *c, const Rule *rule, X64Op op, bool above)
     unsigned bits = rule->out == T_I64 ? 64 : 32;
     x64_rr(&c->a, op, r.reg, ra);
     x64_mov_imm64(&c->a, SCRATCH, above ? 2 * bits - 1 : bits);
-    x64_cmov64(&c->a, CC_E, r.reg, SCRATCH);
+    x64_cmov32(&c->a, CC_E, r.reg, SCRATCH);
     if (above)
         x64_ri(&c->a, X64_XOR32, r.reg, (int32_t)bits - 1);
     release(c, &a);
@@ -152,6 +162,7 @@ static void sum_bits(Compiler *c, const Rule *rule)
     x64_rm(&c->a, X64_AND64, r.reg, fours);
     x64_rm(&c->a, X64_IMUL64, r.reg, eights);
     x64_ri(&c->a, X64_SHR64, r.reg, 56);
+    x64_rr(&c->a, X64_MOV32, r.reg, r.reg);
     release(c, &a);
     result_done(c, r);
 }
@@ -235,5 +246,7 @@ void emit_memory_size(Compiler *c, const Rule *rule)
     x64_rm(&c->a, X64_MOV64, r.reg, FIELD(r.reg, MemoryData, size));
     if (type->page_log2)
         x64_ri(&c->a, X64_SHR64, r.reg, type->page_log2);
+    if (!type->limits.is64)
+        x64_rr(&c->a, X64_MOV32, r.reg, r.reg);
     result_done(c, r);
 }

@@ -108,10 +108,7 @@ static uint8_t test_condition(Compiler *c, Operand *o)
 {
     if (o->place == AT_FLAGS && o->cond < COND_FLOAT_EQ)
         return o->cond;
-    if (o->place == AT_FLAGS) {
-        load_into(c, o, SCRATCH);
-        x64_rr(&c->a, X64_TEST32, SCRATCH, SCRATCH);
-    } else if (is_memory(c, o)) {
+    if (is_memory(c, o)) {
         x64_mi(&c->a, X64_CMP32, memory_of(c, o), 0);
     } else {
         Reg r = use(c, o);
@@ -176,6 +173,7 @@ static bool is_guarded(const Compiler *c, const MemArg *m)
 
 enum { DISP_MAX = INT32_MAX - 64 };
 
+/* The sum of address and offset is in r11 if it may be no displacement. */
 static Mem guarded(Compiler *c, Operand *address, uint64_t offset)
 {
     if (address->place == AT_CONST) {
@@ -187,8 +185,9 @@ static Mem guarded(Compiler *c, Operand *address, uint64_t offset)
     if (offset <= DISP_MAX)
         return mem_guest(MEMORY_BASE, r, (int32_t)offset);
     x64_mov_imm64(&c->a, SCRATCH, offset);
-    x64_rm(&c->a, X64_LEA64, SCRATCH, mem_guest(MEMORY_BASE, SCRATCH, 0));
-    return mem_guest(SCRATCH, r, 0);
+    x64_rr(&c->a, X64_ADD32, SCRATCH, r);
+    trap_if(c, CC_B, ERR_MEMORY_BOUNDS); /* no memory has 4 GiB and a byte */
+    return mem_guest(MEMORY_BASE, SCRATCH, 0);
 }
 
 /* r11 = the register + n; traps if that wraps around. */

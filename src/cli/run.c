@@ -1,6 +1,7 @@
 /* run: a WASI program with its arguments, or an exported function with
  * arguments by its type. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -445,7 +446,9 @@ static chi_wasi *new_wasi(const RunOptions *o, char **args, int n_args)
                           .dirs = o->dirs,
                           .n_dirs = o->n_dirs};
     for (int k = 0; k < 3; k++)
-        w.streams[k] = (chi_wasi_stream){.kind = CHI_WASI_FD, .fd = k};
+        w.streams[k] = (chi_wasi_stream){
+            .kind = fcntl(k, F_GETFD) < 0 ? CHI_WASI_NULL : CHI_WASI_FD,
+            .fd = k};
     chi_wasi *wasi = chi_wasi_new(&w, &err);
     if (!wasi)
         fprintf(stderr, "chiasm run: %s\n", err.message);

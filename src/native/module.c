@@ -86,9 +86,15 @@ static bool is_of_image(const NativeModule *n, const NativeCode *code)
            && code < n->image_codes + n->n;
 }
 
+/* A function that is left to the interpreter has a stub with a record of its
+ * own. */
 static void free_code(NativeCode *code)
 {
+    const NativeCode *stub =
+        code->start ? code_find((uintptr_t)code->start) : NULL;
     code_free(code->start);
+    if (stub && stub != code)
+        free((void *)(uintptr_t)stub);
     free((void *)(uintptr_t)code->positions);
     free((void *)(uintptr_t)code->landings);
     free(code);
@@ -218,8 +224,8 @@ static void report_refusal(const Func *f, const BaselineCode *code)
     abort();
 }
 
-/* What the compiler refuses: a function whose code or frame would be out of
- * all proportion. */
+/* What the compiler refuses, a function whose code or frame would be out of
+ * all proportion; and what there is no room for. */
 static ErrorCode leave_to_interpreter(NativeModule *n, uint32_t k)
 {
     const Func *f = &n->module->funcs[k];
@@ -234,38 +240,53 @@ static ErrorCode leave_to_interpreter(NativeModule *n, uint32_t k)
     return ERR_OK;
 }
 
+/* Puts the code where it can run. */
+static bool place(const BaselineCode *code, NativeCode *kept)
+{
+    CodeSpan span;
+    if (!kept->positions || !kept->landings
+        || !code_alloc(code->size, kept, &span))
+        return false;
+    memcpy(span.write, code->bytes, code->size);
+    kept->start = span.exec;
+    return code_seal(span);
+}
+
+static NativeCode *keep(NativeModule *n, const Func *f,
+                        const BaselineCode *code)
+{
+    NativeCode *kept = calloc(1, sizeof *kept);
+    if (!kept)
+        return NULL;
+    *kept = (NativeCode){
+        .size = code->size,
+        .func = f,
+        .module = n,
+        .positions =
+            copy(code->positions, code->n_positions * sizeof(Position)),
+        .n_positions = code->n_positions,
+        .landings = copy(code->landings, f->n_handlers * sizeof(uint32_t)),
+        .operands = code->operands,
+        .frame = code->frame,
+    };
+    if (place(code, kept))
+        return kept;
+    free_code(kept);
+    return NULL;
+}
+
 /* Under the lock. */
 static ErrorCode compile(NativeModule *n, uint32_t k)
 {
     const Func *f = &n->module->funcs[k];
     BaselineCode code;
-    CodeSpan span;
-    if (!baseline_compile(compiler, n->module, f, &n->config, &code)) {
-        if (code.refused)
-            report_refusal(f, &code);
-        return leave_to_interpreter(n, k);
-    }
-    NativeCode *kept = calloc(1, sizeof *kept);
+    bool done = baseline_compile(compiler, n->module, f, &n->config, &code);
+    if (!done && code.refused)
+        report_refusal(f, &code);
+    NativeCode *kept = done ? keep(n, f, &code) : NULL;
+    baseline_trim(compiler);
     if (!kept)
-        return ERR_MEMORY;
-    *kept = (NativeCode){
-        .size = code.size,
-        .func = f,
-        .module = n,
-        .positions = copy(code.positions, code.n_positions * sizeof(Position)),
-        .n_positions = code.n_positions,
-        .landings = copy(code.landings, f->n_handlers * sizeof(uint32_t)),
-        .operands = code.operands,
-        .frame = code.frame,
-    };
-    if (!code_alloc(code.size, kept, &span)) {
-        free(kept);
-        return ERR_MEMORY;
-    }
-    memcpy(span.write, code.bytes, code.size);
-    kept->start = span.exec;
-    if (!code_seal(span))
-        return ERR_MEMORY;
+        return leave_to_interpreter(n, k);
     publish(n, k, kept);
     return ERR_OK;
 }

@@ -85,13 +85,20 @@ typedef struct {
     uint32_t at; /* offset of the instruction in the module */
 } Walk;
 
+/* pc: a return address, or one past where an access begins.  An access that
+ * begins at a return address is behind the call. */
+static bool is_behind(const Position *p, uint32_t pc)
+{
+    return p->code + (p->offset & POSITION_ACCESS ? 1 : 0) <= pc;
+}
+
 static uint32_t position_at(const NativeCode *code, uintptr_t pc)
 {
     uint32_t at = (uint32_t)(pc - (uintptr_t)code->start);
     uint32_t low = 0, high = code->n_positions;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (code->positions[middle].code <= at)
+        if (is_behind(&code->positions[middle], at))
             low = middle;
         else
             high = middle;

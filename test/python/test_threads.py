@@ -55,6 +55,21 @@ def test_eight_threads_call_one_instance(gil):
     assert e.get() == 8 * 100 * 51
 
 
+def test_no_thread_that_waits_for_a_store_starves():
+    spin = chiasm.instantiate(SPIN).exports.spin
+    counts = [0] * 3
+    end = time.monotonic() + 1
+
+    def work(k):
+        while time.monotonic() < end:
+            spin(1000)
+            counts[k] += 1
+
+    run_all([lambda k=k: work(k) for k in range(3)])
+    print(counts)
+    assert min(counts) >= 10
+
+
 @pytest.mark.parametrize("gil", [True, False, None])
 def test_eight_threads_call_one_instance_that_calls_back(gil):
     seen = []

@@ -285,6 +285,9 @@ void asm_offset32(Assembler *a, Label to, Label from)
     jump_facts(a, to, a->guard.at_table);
 }
 
+/* Of many constants, only those newest in their chain are shared. */
+enum { MOST_LOOKS = 16 };
+
 Mem asm_const(Assembler *a, const void *bytes, unsigned n)
 {
     assert(n == 4 || n == 8 || n == 16);
@@ -294,10 +297,12 @@ Mem asm_const(Assembler *a, const void *bytes, unsigned n)
     memcpy(&low, c.bytes, 8);
     memcpy(&high, c.bytes + 8, 8);
     uint64_t hash = (low ^ high * 31) * 0x9e3779b97f4a7c15u >> 58;
-    for (uint32_t i = a->constant_head[hash]; i; i = a->constants[i - 1].next) {
+    uint32_t i = a->constant_head[hash];
+    for (unsigned looks = 0; i && looks < MOST_LOOKS; looks++) {
         const AsmConstant *old = &a->constants[i - 1];
         if (old->n == n && memcmp(old->bytes, c.bytes, 16) == 0)
             return mem_label(old->label);
+        i = old->next;
     }
     c.label = asm_label(a);
     c.next = a->constant_head[hash];

@@ -64,7 +64,8 @@ uint32_t asm_label_pos(const Assembler *a, Label l); /* of a bound label */
 uint32_t asm_enter(Assembler *a); /* a landing, entered from outside: here */
 
 /* ---- data ---- */
-/* A constant of 4, 8 or 16 bytes, aligned and shared, behind the code. */
+/* A constant of 4, 8 or 16 bytes, aligned, behind the code; shared with an
+ * equal one, unless there are very many. */
 Mem asm_const(Assembler *a, const void *bytes, unsigned n);
 Mem asm_const32(Assembler *a, uint32_t value);
 Mem asm_const64(Assembler *a, uint64_t value);

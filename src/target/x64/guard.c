@@ -39,7 +39,7 @@ static const char *wrong_with(const Guard *g, Mem m)
         return is_place(m, R15, g->layout ? g->layout->base : 0)
                        && (g->known & FACT_RECORD)
                    ? NULL
-                   : "r15 in an operand that is not the guest's";
+                   : "an operand that is not the guest's with a guest's base";
     if (m.base == NO_REG || !(g->known & FACT_BASE(m.base)))
         return "an access from what is not the base of memory 0";
     if (from_base && !(g->known & FACT_KEPT(R14)))
@@ -67,9 +67,11 @@ void guard_access(Guard *g, Mem m)
 /* lea reg, m; guard_access has seen m. */
 void guard_address(Guard *g, Reg reg, Mem m)
 {
-    if (m.kind == MEM_GUEST && m.base == R15 && m.index != NO_REG
-        && m.disp == 0)
-        g->known |= FACT_BASE(reg);
+    if (m.kind != MEM_GUEST)
+        return;
+    if (m.base != R15 || m.index == NO_REG || m.disp != 0)
+        guard_refuse(g, "an address that is not base + index");
+    g->known |= FACT_BASE(reg);
 }
 
 /* ---- registers of the convention */

@@ -10,7 +10,7 @@
  *
  * without scale, disp >= 0, where r15 is the base B of the function's memory 0,
  * U32 a register whose upper half is zero, and BU one that was last written by
- * lea BU, [r15 + U32].  No other operand names r15, but the load of B itself.
+ * lea BU, [r15 + U32].  No other operand names r15 or a BU, but the load of B.
  * So an access begins at B or above, and below B + 2^32 + 2^32; it is at most
  * 16 bytes wide.  A guarded memory reserves more than that above B (dense
  * 8 GiB + 64 KiB, wide 36 GiB), and what of it is no memory faults: whatever
@@ -47,6 +47,7 @@ typedef uint64_t Facts;
 #define FACT_KEPT(r)  ((Facts)1 << (32 + (r))) /* it is as it was at entry */
 #define FACT_SAVED(r) ((Facts)1 << (48 + (r))) /* and so is its slot */
 #define FACT_RECORD   FACT_SAVED(R15) /* r15: MemoryData, base to come */
+#define FACTS_OF(r)   (FACT_U32(r) | FACT_BASE(r) | FACT_KEPT(r))
 #define FACTS_ALL     (~(Facts)0)
 #define FACTS_SAVED                                                            \
     (FACT_SAVED(RBX) | FACT_SAVED(R12) | FACT_SAVED(R13) | FACT_SAVED(R14))
@@ -119,9 +120,12 @@ void guard_data(Guard *g);
 /* Every operand in memory, before the instruction's writes. */
 static inline void guard_operand(Guard *g, Mem m)
 {
-    uint32_t r15 = 1u << R15, guest = (uint32_t)m.kind << 14;
-    if (__builtin_expect(
-            (1u << (m.base & 31) | 1u << (m.index & 31) | guest) & r15, 0))
+    /* Both facts of one register: only where nothing gets to. */
+    uint32_t bases = g->known >> 16 & ~g->known & 0xffff;
+    if (__builtin_expect(m.kind == MEM_GUEST
+                             || (bases | 1u << R15) >> (m.base & 31) & 1
+                             || (bases | 1u << R15) >> (m.index & 31) & 1,
+                         0))
         guard_access(g, m);
 }
 

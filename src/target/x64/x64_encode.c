@@ -132,6 +132,8 @@ const X64Row x64_rows[X64_COUNT] = {
     ROW_WRITES(CALL, NOTHING, NOTHING, LEAVES)
     ROW_WRITES(JMP, NOTHING, NOTHING, LEAVES)
     ROW_WRITES(LEA64, 64, NOTHING, ADDRESS)
+    ROW_WRITES(BT32, NOTHING, NOTHING, BITS)
+    ROW_WRITES(BT64, NOTHING, NOTHING, BITS)
 #undef ROW_WRITES
     [X64_MOV64].moves64 = 0xffff,
     [X64_MOV64_ST].moves64 = 0xffff,
@@ -157,6 +159,16 @@ static void see_also(Assembler *a, const X64Row *row, Reg reg)
     }
 }
 
+static void see_memory_also(Assembler *a, const X64Row *row, Reg reg, Mem m)
+{
+    if (row->also == ALSO_ADDRESS)
+        guard_address(&a->guard, reg, m);
+    else if (row->also != ALSO_BITS)
+        see_also(a, row, reg);
+    else if (m.kind == MEM_GUEST)
+        guard_refuse(&a->guard, "bt looks beyond its operand");
+}
+
 static inline void see_registers(Assembler *a, const X64Row *row, Reg reg,
                                  Reg rm)
 {
@@ -174,12 +186,8 @@ static inline void see_memory(Assembler *a, X64Op op, const X64Row *row,
         return;
     }
     guard_write(&a->guard, reg, row->reg_write);
-    if (__builtin_expect(row->also, 0)) {
-        if (op == X64_LEA64)
-            guard_address(&a->guard, reg, m);
-        else
-            see_also(a, row, reg);
-    }
+    if (__builtin_expect(row->also, 0))
+        see_memory_also(a, row, reg, m);
 }
 
 /* ---- parts ----

@@ -15,9 +15,10 @@ typedef enum {
     FORM_RRI, FORM_R, FORM_SHIFT, FORM_PUSH, FORM_XI,
 } X64Form;
 /* What the guard wants to know besides: registers that are written too, lea of
- * 64 bits, calls and the like. */
+ * 64 bits, bits by register, calls and the like. */
 typedef enum {
-    ALSO_NOTHING, ALSO_RAX, ALSO_RAX_RDX, ALSO_V, ALSO_ADDRESS, ALSO_LEAVES
+    ALSO_NOTHING, ALSO_RAX, ALSO_RAX_RDX, ALSO_V, ALSO_ADDRESS, ALSO_BITS,
+    ALSO_LEAVES,
 } X64Also;
 /* clang-format on */
 

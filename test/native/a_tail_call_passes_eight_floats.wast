@@ -1,0 +1,17 @@
+(module $a
+  (func (export "f") (param f64 f64 f64 f64 f64 f64 f64 f64) (result f64) (local.get 7))
+  (func (export "g") (param f64 f64 f64 f64 f64 f64 f64 f64 f64 f64) (result f64) (f64.add (local.get 7) (local.get 9))))
+(register "a" $a)
+(module
+  (import "a" "f" (func $f (param f64 f64 f64 f64 f64 f64 f64 f64) (result f64)))
+  (import "a" "g" (func $g (param f64 f64 f64 f64 f64 f64 f64 f64 f64 f64) (result f64)))
+  (func (export "t") (result f64)
+    (return_call $f (f64.const 1)(f64.const 2)(f64.const 3)(f64.const 4)(f64.const 5)(f64.const 6)(f64.const 7)(f64.const 8)))
+  (func $own (param f64 f64 f64 f64 f64 f64 f64 f64 f64 f64) (result f64) (f64.add (local.get 7) (local.get 9)))
+  (func (export "u") (result f64)
+    (return_call $own (f64.const 1)(f64.const 2)(f64.const 3)(f64.const 4)(f64.const 5)(f64.const 6)(f64.const 7)(f64.const 8)(f64.const 9)(f64.const 10)))
+  (func (export "v") (result f64)
+    (return_call $g (f64.const 1)(f64.const 2)(f64.const 3)(f64.const 4)(f64.const 5)(f64.const 6)(f64.const 7)(f64.const 8)(f64.const 9)(f64.const 10))))
+(assert_return (invoke "t") (f64.const 8))
+(assert_return (invoke "u") (f64.const 18))
+(assert_return (invoke "v") (f64.const 18))
