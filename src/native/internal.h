@@ -20,7 +20,8 @@ typedef struct {
     uint32_t n_positions;
     const uint32_t *landings;
     int32_t operands, frame; /* as BaselineCode has them */
-    bool is_image; /* stands for all functions of an image of `module` */
+    bool is_image;   /* stands for all functions of an image of `module` */
+    void *announced; /* announce.c */
 } NativeCode;
 
 /* Where to go on after a failure. */
