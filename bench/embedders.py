@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -122,10 +123,8 @@ def probe(engine: str) -> str:
 def versions() -> dict[str, str]:
     """Return what is known of the engines' versions."""
     known = {}
-    try:
+    with contextlib.suppress(WorkerError):
         known["V8"] = probe("v8")
-    except WorkerError:
-        pass
     if importlib.util.find_spec("wasmtime"):
         known["Wasmtime"] = importlib.import_module("importlib.metadata").version("wasmtime")
     return known

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from worker import EMPTY, TIERS, version_of
 
@@ -180,12 +180,12 @@ class SmallWasi:
         return 0
 
     # fmt: off
-    FUNCTIONS = {
+    FUNCTIONS: ClassVar = {
         "fd_write": "i(iiii)", "proc_exit": "v(i)", "args_sizes_get": "i(ii)", "args_get": "i(ii)",
         "environ_sizes_get": "i(ii)", "clock_time_get": "i(iIi)", "random_get": "i(ii)",
         "fd_fdstat_get": "i(ii)",
     }
-    REFUSED = {
+    REFUSED: ClassVar = {
         "environ_get": "i(ii)", "fd_prestat_get": "i(ii)", "fd_prestat_dir_name": "i(iii)",
         "fd_close": "i(i)", "fd_seek": "i(iIii)", "fd_read": "i(iiii)", "sched_yield": "i()",
         "path_open": "i(iiiiiIIii)", "fd_filestat_get": "i(ii)", "poll_oneoff": "i(iiii)",

@@ -194,9 +194,9 @@ def main() -> None:
     parts = [
         "## Starting",
         "Wall time; less is better. Made by `python bench/start.py`",
-        f"on {machine()}; {pinned}, {count} processes and {rounds} rounds of instances, interleaved "
-        "over the engines. “spread of halves”: how far the best of the first and of the second half "
-        "of the processes lie apart.",
+        f"on {machine()}; {pinned}, {count} processes and {rounds} rounds of instances, "
+        "interleaved over the engines. “spread of halves”: how far the best of the first and of "
+        "the second half of the processes lie apart.",
         *tables,
         plot(BENCH / "plots" / "start.svg", groups, label) if options.plot else "",
         "\n".join(f"- {name} {version}" for name, version in versions().items()),

@@ -10,12 +10,15 @@ static void run_all(chi_module *m)
 {
     enum { FUEL = 3000 };
     static RunResult by_switch, by_tail, unmetered;
-    run_module(m, &(RunOptions){.fuel = FUEL}, &by_switch);
-    run_module(m, &(RunOptions){.fuel = FUEL, .tail = true}, &by_tail);
+    RunOptions o = {.fuel = FUEL, .config.tier = CHI_TIER_INTERP};
+    run_module(m, &o, &by_switch);
+    o.tail = true;
+    run_module(m, &o, &by_tail);
     run_compare(&by_switch, &by_tail, true);
     if (by_switch.out_of_fuel)
         return;
-    run_module(m, &(RunOptions){.fuel = UINT64_MAX, .tail = true}, &unmetered);
+    o.fuel = UINT64_MAX;
+    run_module(m, &o, &unmetered);
     run_compare(&by_switch, &unmetered, false);
 }
 

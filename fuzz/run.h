@@ -11,8 +11,12 @@
 enum { RUN_CALLS = 12 }; /* exports called, at most */
 
 typedef struct {
-    uint64_t fuel; /* for each call; UINT64_MAX: not metered */
-    bool tail;     /* by which dispatcher */
+    uint64_t fuel;     /* for each call; UINT64_MAX: not metered */
+    bool tail;         /* by which dispatcher, if it is interpreted */
+    bool pair;         /* two instances, each with functions of the other */
+    bool stress;       /* collects at each allocation */
+    bool across_tiers; /* how deep the stack goes is not compared */
+    chi_config config; /* of the store */
 } RunOptions;
 
 /* What can be seen of a run. */
@@ -20,16 +24,18 @@ typedef struct {
     bool linked, started; /* false: the imports do not fit; it failed */
     bool out_of_fuel;     /* somewhere */
     bool vague;           /* ended by a limit that may come a little earlier
-                             or later */
+                             or later: the last call does not count */
     chi_code start_code;
     uint64_t state; /* hash of memories, tables and globals at the end */
     uint32_t n_calls;
     struct {
         chi_code code;
-        uint64_t results; /* hash */
+        uint64_t results; /* hash; of an exception its payload */
         uint64_t fuel;    /* used, if metered */
         uint64_t state;   /* the same after it, of memories the beginnings */
         uint32_t function, offset; /* where it failed */
+        uint32_t depth;            /* frames there were */
+        uint64_t frames;           /* hash of all of them */
     } calls[RUN_CALLS];
 } RunResult;
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FUZZ = ROOT / "build" / "fuzz"
 CORPUS = FUZZ / "corpus"
 FOUND = FUZZ / "found"
-TARGETS = ("module", "text", "generated")
+TARGETS = ("module", "text", "generated", "differential")
 COVERAGE = "-fsanitize-coverage=inline-8bit-counters,pc-table"
 ENVIRONMENT = {
     "ASAN_OPTIONS": "quarantine_size_mb=1:detect_leaks=0:detect_stack_use_after_return=0"
@@ -94,7 +94,8 @@ def make_corpus(seeds: Path) -> None:
     subprocess.run([str(seeds), str(CORPUS), *map(str, sources())], check=True)
     random_bytes = random.Random(1)
     for k in range(200):
-        (CORPUS / "generated" / f"random-{k}").write_bytes(random_bytes.randbytes(4 * k + 4))
+        for name in ("generated", "differential"):
+            (CORPUS / name / f"random-{k}").write_bytes(random_bytes.randbytes(4 * k + 4))
     (CORPUS / "made").touch()
 
 

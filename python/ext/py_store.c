@@ -306,17 +306,27 @@ int py_store_wait(StoreObject *s)
         status = wait_slice(s, t, &is_free);
     s->state->attention--;
     s->waiting--;
-    t->turn = s;
+    t->waited_for = s;
     return status;
 }
 
 /* A thread that calls again and again would leave no room for others: the GIL
- * is free, for them to look, only while it is inside. */
+ * is free, for them to look, only while it is inside.  A turn is long, since
+ * to change costs some 50 us. */
 bool py_store_is_our_turn(StoreObject *s, ThreadRecord *t)
 {
-    bool others_wait = s->waiting && !t->depth && t->turn != s;
-    t->turn = NULL;
-    return !others_wait;
+    enum { TURN_NS = 2000000 };
+    if (!s->waiting || t->depth)
+        return true;
+    uint64_t now_ns = py_thread_now_ns();
+    if (s->turn_of == t && now_ns < s->turn_ends_ns)
+        return true;
+    if (t->waited_for != s)
+        return false;
+    t->waited_for = NULL;
+    s->turn_of = t;
+    s->turn_ends_ns = now_ns + TURN_NS;
+    return true;
 }
 
 int py_store_claim_slow(StoreObject *s)

@@ -62,6 +62,8 @@ struct StoreObject {
     bool tier_is_chosen; /* by who made it, not as is best */
     void *detached;      /* the thread (a ThreadRecord) that runs without GIL */
     uint32_t waiting;    /* threads in py_store_wait */
+    const void *turn_of; /* the thread that others let in, */
+    uint64_t turn_ends_ns;
     _Atomic(Held *) dead; /* released by the core, from any thread */
     size_t n_drops;
     _Atomic bool cancelled;

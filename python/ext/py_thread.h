@@ -11,7 +11,7 @@ typedef struct TimeoutObject TimeoutObject;
 typedef struct {
     PyThreadState *released; /* set while a guest runs here without the GIL */
     uint32_t depth;          /* Python code that guests here wait for */
-    const void *turn;        /* the store that it has waited for */
+    const void *waited_for;  /* the last store that it has waited for */
     TimeoutObject *timeouts; /* entered on this thread, innermost first */
     uint64_t deadline_ns;    /* the nearest of theirs, or UINT64_MAX */
     int64_t process;         /* the one that `gets_signals` was found in */
@@ -45,7 +45,7 @@ static inline void py_thread_detach(ThreadRecord *t, StoreObject *s,
     }
 }
 
-/* May it enter now?  Not if others wait, unless it has waited itself. */
+/* May it enter now?  If others wait, only for some time after it has waited. */
 bool py_store_is_our_turn(StoreObject *s, ThreadRecord *t);
 
 /* Is enough of the C stack left for Python code? */

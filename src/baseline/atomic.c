@@ -32,20 +32,23 @@ static void trap_misaligned(Compiler *c, Mem place, uint32_t width,
     trap_now(c, ERR_UNALIGNED);
 }
 
-/* The flags say whether the address and the offset make a multiple. */
+/* The flags say whether the address and the offset make a multiple; r11 may
+ * be the place's index: then it is their sum. */
 static void test_alignment(Compiler *c, Operand *address, uint64_t offset,
                            Mem place, uint32_t width)
 {
-    Reg r = SCRATCH;
-    int32_t low = (int32_t)(offset & (width - 1));
-    if (place.index != SCRATCH) {
-        r = use(c, address);
-        if (low) {
-            x64_rm(&c->a, X64_LEA32, SCRATCH, mem(r, low));
-            r = SCRATCH;
-        }
+    int32_t low = (int32_t)(offset & (width - 1)), mask = (int32_t)width - 1;
+    if (place.index == SCRATCH) {
+        x64_ri(&c->a, X64_TEST32, SCRATCH, mask);
+        return;
     }
-    x64_ri(&c->a, X64_TEST32, r, (int32_t)width - 1);
+    Reg r = use(c, address);
+    if (low == 0) {
+        x64_ri(&c->a, X64_TEST32, r, mask);
+        return;
+    }
+    x64_rm(&c->a, X64_LEA32, SCRATCH, mem(r, low));
+    x64_ri(&c->a, X64_TEST32, SCRATCH, mask);
 }
 
 static Mem aligned_place(Compiler *c, Operand *address, uint32_t width,

@@ -11,6 +11,8 @@
  *   below     locals, slot 0 highest; then the operands' slots, height 0
  *             lowest, so that operands ascend as the interpreter's do
  *
+ * An i32 or f32, wherever it is, has zeros above it, up to 64 bits.
+ *
  * At a label every operand below its results is in its slot or a constant;
  * one result is in rax or xmm0, several are in slots; every home is valid.
  */

@@ -368,13 +368,17 @@ void emit_float_bin(Compiler *c, const Rule *rule)
     result_done(c, r);
 }
 
-/* sqrt, and conversions between the two; the rest of dst does not matter. */
+/* sqrt, and conversions between the two. */
 void emit_float_un(Compiler *c, const Rule *rule)
 {
     Operand a = pop(c);
-    Reg ra = use(c, &a);
+    Reg ra = use(c, &a), above = ra;
     Result r = result_reg(c, rule->out, &a);
-    x64_sse(&c->a, rule->x, r.reg, ra, ra);
+    if (rule->x == X64_CVTSD2SS) { /* an f32 has zeros above it */
+        above = VEC_SCRATCH;
+        x64_sse(&c->a, X64_XORPS, above, above, above);
+    }
+    x64_sse(&c->a, rule->x, r.reg, above, ra);
     release(c, &a);
     result_done(c, r);
 }
@@ -399,9 +403,10 @@ void emit_round(Compiler *c, const Rule *rule)
     result_done(c, r);
 }
 
+/* Of an f32 the half above it is kept by `and` and by `xor`. */
 static Mem sign_mask(Compiler *c, uint8_t type, bool inverted)
 {
-    uint64_t one = type == T_F32 ? 0x8000000080000000u : (uint64_t)1 << 63;
+    uint64_t one = type == T_F32 ? (uint64_t)1 << 31 : (uint64_t)1 << 63;
     uint64_t mask[2] = {inverted ? ~one : one, inverted ? ~one : one};
     return asm_const(&c->a, mask, 16);
 }

@@ -108,10 +108,7 @@ static uint8_t test_condition(Compiler *c, Operand *o)
 {
     if (o->place == AT_FLAGS && o->cond < COND_FLOAT_EQ)
         return o->cond;
-    if (o->place == AT_FLAGS) {
-        load_into(c, o, SCRATCH);
-        x64_rr(&c->a, X64_TEST32, SCRATCH, SCRATCH);
-    } else if (is_memory(c, o)) {
+    if (is_memory(c, o)) {
         x64_mi(&c->a, X64_CMP32, memory_of(c, o), 0);
     } else {
         Reg r = use(c, o);

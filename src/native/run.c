@@ -85,13 +85,20 @@ typedef struct {
     uint32_t at; /* offset of the instruction in the module */
 } Walk;
 
+/* pc: a return address, or one past where an access begins.  An access that
+ * begins at a return address is behind the call. */
+static bool is_behind(const Position *p, uint32_t pc)
+{
+    return p->code + (p->offset & POSITION_ACCESS ? 1 : 0) <= pc;
+}
+
 static uint32_t position_at(const NativeCode *code, uintptr_t pc)
 {
     uint32_t at = (uint32_t)(pc - (uintptr_t)code->start);
     uint32_t low = 0, high = code->n_positions;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (code->positions[middle].code <= at)
+        if (is_behind(&code->positions[middle], at))
             low = middle;
         else
             high = middle;
@@ -141,6 +148,8 @@ Instance *native_caller(const Activation *a)
     const uintptr_t *fp = (const uintptr_t *)a->native_exit;
     if (!fp)
         return NULL;
+    if (fp[1] == stub_restore())
+        return (Instance *)((const uintptr_t *)fp[0])[-1];
     Walk w = walk_begin(fp[0], fp[1], NULL, a->native_fp);
     return w.fp ? w.instance : NULL;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "interp/step.h"
-#include "native/internal.h"
+#include "native/announce.h"
 #include "runtime/heap.h"
 #include "runtime/memory.h"
 
@@ -17,9 +17,10 @@ const void *const *native_helpers = helpers;
 
 uintptr_t stub_leave(void) { return leave_stub; }
 uintptr_t stub_lazy(void) { return lazy_stub; }
+uintptr_t stub_restore(void) { return restore_stub + 1; }
 
 /* Puts what was assembled where it can run. */
-static const uint8_t *place(void)
+static const uint8_t *place(const char *name)
 {
     NativeCode *n = calloc(1, sizeof *n);
     CodeSpan span;
@@ -30,8 +31,10 @@ static const uint8_t *place(void)
     memcpy(span.write, a.start, asm_pos(&a));
     n->start = span.exec;
     n->size = asm_pos(&a);
-    if (code_seal(span))
+    if (code_seal(span)) {
+        native_announce(n, name);
         return span.exec;
+    }
     code_free(span.exec);
     free(n);
     return NULL;
@@ -198,7 +201,8 @@ static void emit_lazy(void)
  *   below it the arguments on the stack, then the address of restore_stub
  *
  * If the caller is such a frame already, it serves again: so that functions of
- * two instances may call each other in a constant stack.  Below rsp is the
+ * two instances may call each other in a constant stack.  But a host function
+ * has one of its own, which tells who called it.  Below rsp is the
  * red zone, which signals leave alone. */
 static void emit_restore(void)
 {
@@ -215,12 +219,16 @@ static void emit_tail_across(void)
 {
     enum { DOWN = 32 };
     Label again = asm_label(&a), loop = asm_label(&a), done = asm_label(&a);
+    Label fresh = asm_label(&a);
     x64_rm(&a, X64_MOV64, R11, mem(RSP, -8));
     x64_rm(&a, X64_MOV64, R15, mem(RSP, -16));
     x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, -8 - DOWN));
     x64_mov_imm64(&a, R14, restore_stub + 1);
     x64_rm(&a, X64_CMP64, R14, mem(RSP, 0));
-    x64_jcc(&a, CC_E, again);
+    x64_jcc(&a, CC_NE, fresh);
+    x64_mi(&a, X64_CMP64, FIELD(R11, FuncRef, func), 0);
+    x64_jcc(&a, CC_NE, again);
+    asm_bind(&a, fresh);
     x64_ri(&a, X64_SUB64, RSP, DOWN);
     x64_rm(&a, X64_MOV64, R14, mem(RSP, DOWN));
     x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, -16));
@@ -250,29 +258,30 @@ static void emit_tail_across(void)
     x64_m(&a, X64_JMP, FIELD(R11, FuncRef, code));
 }
 
-static uintptr_t make(void emit(void))
+static uintptr_t make(void emit(void), const char *name)
 {
     asm_reset(&a);
     emit();
-    return (uintptr_t)place();
+    return (uintptr_t)place(name);
 }
 
 bool stubs_make(void)
 {
     asm_init(&a, 0);
-    leave_stub = make(emit_leave);
-    fail_stub = make(emit_fail);
+    leave_stub = make(emit_leave, "leave");
+    fail_stub = make(emit_fail, "fail");
     if (!leave_stub || !fail_stub)
         return false;
-    uintptr_t check = make(emit_check), throw = make(emit_throw);
-    uintptr_t rethrow = make(emit_rethrow);
-    lazy_stub = make(emit_lazy);
-    restore_stub = make(emit_restore);
-    uintptr_t tail_across = make(emit_tail_across);
+    uintptr_t check = make(emit_check, "check"),
+              throw = make(emit_throw, "throw");
+    uintptr_t rethrow = make(emit_rethrow, "rethrow");
+    lazy_stub = make(emit_lazy, "lazy");
+    restore_stub = make(emit_restore, "restore");
+    uintptr_t tail_across = make(emit_tail_across, "tail_across");
     if (!check || !throw || !rethrow || !lazy_stub || !restore_stub
         || !tail_across)
         return false;
-    uintptr_t match = make(emit_match);
+    uintptr_t match = make(emit_match, "match");
     if (!match)
         return false;
     helpers[HELPER_MATCH] = (const void *)match;
@@ -526,7 +535,7 @@ EntryStub *stub_entry(const FuncType *t)
     if (s && !s->entry) {
         asm_reset(&a);
         emit_entry(t);
-        s->entry = (EntryStub *)(uintptr_t)place();
+        s->entry = (EntryStub *)(uintptr_t)place("entry");
     }
     if (s)
         entry = s->entry;
@@ -542,7 +551,7 @@ static const void *find_exit(const FuncType *t, bool interpret)
     if (place_of && !*place_of) {
         asm_reset(&a);
         emit_exit(t, interpret);
-        *place_of = place();
+        *place_of = place(interpret ? "interpret" : "exit");
     }
     const void *code = place_of ? *place_of : NULL;
     os_mutex_unlock(os_global_lock());
@@ -562,7 +571,7 @@ const void *stub_interpret(const FuncType *t, uint32_t index)
     x64_r(&a, X64_PUSH, R11);
     x64_mov_imm64(&a, R11, index);
     x64_ret(&a);
-    const void *code = place();
+    const void *code = place("interpret");
     os_mutex_unlock(os_global_lock());
     return code;
 }

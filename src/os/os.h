@@ -97,6 +97,21 @@ typedef struct {
 } OsBuildId;
 bool os_build_id(OsBuildId *out);
 
+/* ---- profilers ---- */
+/* Where the thread was interrupted, and its CPU time since the sample before. */
+typedef struct {
+    uintptr_t pc, sp, fp;
+    uint64_t cpu_ns;
+} OsSample;
+/* Async-signal-safe; not called while it runs. */
+typedef void OsSampleFn(const OsSample *s);
+/* Calls f on this thread about every `ns`.  One at a time.  false: not on this machine. */
+bool os_sample_start(uint64_t ns, OsSampleFn *f);
+void os_sample_stop(void);
+/* Adds to the map of names that the system's profiler reads; where it cannot,
+ * nothing. */
+void os_perf_note(uintptr_t start, size_t size, const char *name);
+
 /* ---- locks and waiting ---- */
 typedef struct {
     _Alignas(16) unsigned char bytes[64];

@@ -504,7 +504,8 @@ static void speed_of_instances(void)
 
 int main(void)
 {
-    engine_hooks = (EngineHooks){interp_call, interp_constant};
+    engine_hooks =
+        (EngineHooks){.call = interp_call, .constant = interp_constant};
     RUN(definitions_are_made_in_order);
     RUN(the_memory_is_none_without_one);
     RUN(mismatches_say_what_is_wanted_and_given);

@@ -1,0 +1,15 @@
+;; A constant address that is misaligned: the rest is compiled all the same.
+(module
+  (memory 1)
+  (func (export "a") (result i64)
+    (i64.atomic.rmw16.and_u (i32.const 65501) (i64.const 7)))
+  (func (export "b") (param i64) (result i64)
+    (i64.atomic.rmw.or offset=4294967293 (i32.const 0) (local.get 0)))
+  (func $id (result i64) (i64.const 0))
+  (elem declare func $id)
+  (type $f (func (result i64)))
+  (func (export "c") (param i64) (result i64)
+    (drop (i64.load (i32.const 0xfffffff0)))
+    (i64.atomic.rmw.xor offset=1 (i32.const 0) (local.get 0))
+    (call_ref $f (ref.func $id))
+    (i64.add)))
