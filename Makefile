@@ -10,7 +10,7 @@ help:
 	@echo "make demo      play the game (a terminal: live; a pipe: 600 frames)"
 	@echo "make test      all tests that this machine allows"
 	@echo "make check     the quick ones, for every edit (under a minute)"
-	@echo "make bench     measure, against the peers that are found"
+	@echo "make bench     measure, against the peers that are found (BENCH=--quick: for a look)"
 	@echo "make fuzz      a minute of fuzzing (needs clang-19)"
 	@echo "make testdata  fetch the official test suite (needs git and the net)"
 
@@ -36,7 +36,8 @@ check: $(VENV)/.built
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tool/test.py --quick
 
 bench: $(VENV)/.built
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python bench/run.py
+	@for bench in run programs compile start; do \
+	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python bench/$$bench.py $(BENCH) || exit; done
 
 fuzz: $(VENV)/.tools
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tool/fuzz.py --seconds 60

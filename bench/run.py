@@ -3,14 +3,12 @@
 Each measurement is a process of its own: kernel, engine and round. A round goes through all
 kernels and, for each, through all engines, so that a slow moment of the machine meets them alike.
 The result is the best of all calls of all rounds; the spread is the median over the kernels of
-(slowest round's best ÷ best - 1). A full run over all kernels writes ``RESULTS.md``.
+(slowest round's best ÷ best - 1). A full run over all kernels writes its section of ``RESULTS.md``.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import json
 import statistics
 import sys
 from dataclasses import dataclass, field
@@ -19,7 +17,6 @@ from typing import Any
 
 from common import (
     BENCH,
-    BUILD,
     NODE_FLAGS,
     WorkerError,
     ask,
@@ -28,9 +25,13 @@ from common import (
     geometric_mean,
     machine,
     markdown_table,
+    percent,
     pin,
+    plot,
     say,
     worker_command,
+    write_raw,
+    write_section,
 )
 from native import build_all, native_compilers, version
 from suite import BY_NAME, KERNELS, Kernel
@@ -192,8 +193,7 @@ def mean_row(results: Results, unit: str) -> list[str]:
 
 def spread_row(results: Results) -> list[str]:
     def cell(engine: str) -> str:
-        spread = results.spread(engine)
-        return "–" if spread is None else f"{100 * spread:.1f} %"
+        return percent(results.spread(engine))
 
     return ["spread of the rounds", cell(results.unit), *map(cell, results.others)]
 
@@ -224,19 +224,20 @@ def notes(results: Results) -> list[str]:
     return lines
 
 
-def report(results: Results, command: str, pinned: str, rounds: int) -> str:
-    """Return ``RESULTS.md``."""
+def report(results: Results, command: str, pinned: str, rounds: int, picture: str) -> str:
+    """Return the section of ``RESULTS.md``."""
     engines = [
         f"- **{engine}**: {MEANING[engine]}; {version}"
         for engine, version in results.engines.items()
     ]
     parts = [
-        "# The 20 kernels",
+        "## The 20 kernels",
         f"Time of each engine divided by that of {results.unit}; less is better. Made by",
         f"```\npython bench/build.py\n{command}\n```",
         f"on {machine()}; {pinned}, {rounds} rounds interleaved over the engines, CPU time of the "
         f"best call. “spread” is the median over the kernels of how far the rounds lie apart.",
         table(results),
+        picture,
         "\n".join(engines),
         "\n".join(f"- {line}" for line in notes(results)),
     ]
@@ -253,30 +254,6 @@ def raw_data(results: Results) -> dict[str, Any]:
     }
 
 
-def plot(results: Results, path: Path) -> str:
-    """Draw the geometric means, one dot per kernel around them; return what was done."""
-    try:
-        matplotlib = importlib.import_module("matplotlib")
-    except ImportError:
-        return "no plot: matplotlib is not installed"
-    matplotlib.use("svg")
-    pyplot = importlib.import_module("matplotlib.pyplot")
-    matplotlib.rcParams["svg.hashsalt"] = "chiasm"
-    engines = results.others[::-1]
-    figure, axes = pyplot.subplots(figsize=(8, 0.4 * len(engines) + 1), layout="constrained")
-    for at, engine in enumerate(engines):
-        ratios = results.ratios(engine, results.unit)
-        colour = "tab:orange" if engine.startswith("chiasm") else "tab:blue"
-        axes.scatter(ratios, [at] * len(ratios), s=9, color=colour, alpha=0.4)
-        axes.scatter([geometric_mean(ratios)], [at], s=90, marker="|", color=colour, linewidth=3)
-    axes.axvline(1, color="0.6", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.set_yticks(range(len(engines)), engines)
-    axes.set_xlabel(f"time ÷ {results.unit} (dots: kernels, bars: geometric mean)")
-    figure.savefig(path, metadata={"Date": None})
-    return f"wrote {path.name}"
-
-
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -288,8 +265,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--kernels", type=comma_list(names), default=names, metavar="A,B")
     add("--rounds", type=int, help="default 3, or 1 with --quick")
     add("--cpu", type=int, help="the CPU to use (default: the last)")
-    add("--output", type=Path, help="where to write the report (default: RESULTS.md, if full)")
-    add("--plot", action="store_true", help="also draw results.svg, if matplotlib is installed")
+    add("--output", type=Path, help="where to write the section (default: RESULTS.md, if full)")
+    add(
+        "--plot",
+        action="store_true",
+        help="also draw plots/kernels.svg, if matplotlib is installed",
+    )
     return parser.parse_args()
 
 
@@ -307,17 +288,21 @@ def main() -> None:
     say("")
 
     print(table(results), *notes(results), sep="\n")
-    BUILD.mkdir(parents=True, exist_ok=True)
-    raw = BUILD / "results.json"
-    raw.write_text(json.dumps(raw_data(results), indent=1, ensure_ascii=False) + "\n")
+    write_raw("kernels", raw_data(results))
     full = not options.quick and len(results.kernels) == len(KERNELS)
-    output = options.output or (BENCH / "RESULTS.md" if full else None)
-    if output:
+    picture = ""
+    if options.plot:
+        ratios = {engine: results.ratios(engine, results.unit) for engine in results.others}
+        label = f"time ÷ {results.unit} (dots: kernels, bars: geometric mean)"
+        picture = plot(BENCH / "plots" / "kernels.svg", ratios, label)
+    if full or options.output:
         words = [word for word in sys.argv[1:] if not word.startswith("--output")]
         command = " ".join(["python bench/run.py", *words])
-        output.write_text(report(results, command, pinned, rounds))
-    if options.plot:
-        print(plot(results, BENCH / "results.svg"))
+        section = report(results, command, pinned, rounds, picture)
+        if options.output:
+            options.output.write_text(section)
+        else:
+            write_section("kernels", section)
     if any(results.errors.values()):
         sys.exit(1)
 

@@ -99,6 +99,7 @@ int main(int argc, char **argv)
     }
     setenv("CHIASM_VERIFY", "abort", 0);
     signal(SIGABRT, on_abort);
+    signal(SIGSEGV, on_abort);
     if (argc == 4 && !strcmp(argv[1], "--random")) {
         uint64_t seed = strtoull(argv[2], NULL, 10);
         for (long long n = atoll(argv[3]); done < n; done++)

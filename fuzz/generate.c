@@ -20,7 +20,31 @@ bool value_is_any(Value v)
            || (v >= V_STRUCT && v < V_COUNT);
 }
 
-Value tag_payload(uint32_t tag) { return tag ? V_I64 : V_I32; }
+Values single(uint8_t v)
+{
+    static uint8_t numbers[V_COUNT];
+    if (v == V_NONE)
+        return (Values){0, numbers};
+    numbers[v] = v;
+    return (Values){1, &numbers[v]};
+}
+
+/* The fourth has more than fits in registers of one kind. */
+static const uint8_t payloads[N_TAGS][8] = {
+    {1, V_I32, V_EXN},
+    {1, V_I32, V_EXN},
+    {1, V_I64, V_EXN},
+    {5, V_F64, V_V128, V_I32, V_ANY, V_F32, V_EXN}};
+
+Values tag_payload(uint32_t tag)
+{
+    return (Values){payloads[tag][0], payloads[tag] + 1};
+}
+
+Values tag_caught(uint32_t tag, bool with_exn)
+{
+    return (Values){payloads[tag][0] + (uint32_t)with_exn, payloads[tag] + 1};
+}
 
 void write_heap_type(Writer *w, Value v)
 {
@@ -59,6 +83,10 @@ static void write_composites(Writer *w)
     write_field(w, V_STRUCT);
     writer_bytes(w, "\x5f\x03\x78\x01\x77\x01", 6); /* V_PACKED: i8, i16 */
     write_field(w, V_V128);
+    writer_bytes(w, "\x5f\x03", 2); /* V_FLOATS */
+    write_field(w, V_F32);
+    write_field(w, V_F64);
+    write_field(w, V_I64);
     writer_bytes(w, "\x5e\x78\x01", 3); /* V_BYTES */
     for (int i = 0; i < 3; i++) {
         writer_byte(w, 0x5e);
@@ -66,25 +94,40 @@ static void write_composites(Writer *w)
     }
 }
 
-static void write_sig(Writer *w, const Sig *s)
+static void write_values(Writer *w, Values v)
 {
-    writer_byte(w, 0x60);
-    writer_byte(w, s->n_params);
-    for (int i = 0; i < s->n_params; i++)
-        write_value_type(w, s->types[i]);
-    writer_byte(w, s->n_results);
-    for (int i = 0; i < s->n_results; i++)
-        write_value_type(w, s->types[s->n_params + i]);
+    writer_u32(w, v.n);
+    for (uint32_t i = 0; i < v.n; i++)
+        write_value_type(w, (Value)v.types[i]);
 }
 
+static void write_function_type(Writer *w, Values params, Values results)
+{
+    writer_byte(w, 0x60);
+    write_values(w, params);
+    write_values(w, results);
+}
+
+/* The last two are open, one of the other. */
 static void write_types(Writer *w, const Shape *s)
 {
-    writer_u32(w, 1 + MOST_SIGS + N_TAGS);
+    writer_u32(w, 1 + MOST_SIGS + 3 * N_TAGS);
     write_composites(w);
-    for (uint32_t i = 0; i < MOST_SIGS; i++)
-        write_sig(w, &s->sigs[i]);
+    for (uint32_t i = 0; i < MOST_SIGS; i++) {
+        if (i == MOST_SIGS - 2)
+            writer_bytes(w, "\x50\x00", 2);
+        if (i == MOST_SIGS - 1) {
+            writer_bytes(w, "\x50\x01", 2);
+            writer_u32(w, sig_index(i - 1));
+        }
+        write_function_type(w, params_of(&s->sigs[i]), results_of(&s->sigs[i]));
+    }
     for (uint32_t i = 0; i < N_TAGS; i++)
-        write_sig(w, &(Sig){1, 0, {tag_payload(i)}});
+        write_function_type(w, tag_payload(i), single(V_NONE));
+    for (uint32_t i = 0; i < N_TAGS; i++) {
+        write_function_type(w, single(V_NONE), tag_caught(i, false));
+        write_function_type(w, single(V_NONE), tag_caught(i, true));
+    }
 }
 
 /* ---- the shape */
@@ -96,17 +139,26 @@ static Value draw_value(Generator *g)
     return x & 1 ? (Value)((x >> 1) % V_COUNT) : common[(x >> 1) % 5];
 }
 
+/* Few have more than registers hold. */
+static void draw_sig(Generator *g, Sig *s)
+{
+    uint8_t x = draw(g);
+    s->n_params = x % 5;
+    s->n_results = x / 5 % 4;
+    if (x >= 216) {
+        s->n_params = (uint8_t)draw_below(g, MOST_PARAMS + 1);
+        s->n_results = (uint8_t)draw_below(g, MOST_RESULTS + 1);
+    }
+    for (int k = 0; k < s->n_params + s->n_results; k++)
+        s->types[k] = (uint8_t)draw_value(g);
+}
+
 static void draw_shape(Generator *g)
 {
     Shape *s = &g->shape;
-    s->n_sigs = MOST_SIGS;
-    for (uint32_t i = 0; i < MOST_SIGS; i++) {
-        uint8_t x = draw(g);
-        s->sigs[i].n_params = x % 5;
-        s->sigs[i].n_results = x / 5 % 4;
-        for (int k = 0; k < s->sigs[i].n_params + s->sigs[i].n_results; k++)
-            s->sigs[i].types[k] = (uint8_t)draw_value(g);
-    }
+    for (uint32_t i = 0; i < MOST_SIGS - 1; i++)
+        draw_sig(g, &s->sigs[i]);
+    s->sigs[MOST_SIGS - 1] = s->sigs[MOST_SIGS - 2];
     uint8_t x = draw(g);
     s->n_imports = x % 3;
     s->n_funcs = s->n_imports + 1 + x / 3 % (MOST_FUNCS - 2);
@@ -114,6 +166,7 @@ static void draw_shape(Generator *g)
         s->func_sigs[i] = (uint8_t)draw_below(g, MOST_SIGS);
     x = draw(g);
     s->n_memories = x % (MOST_MEMORIES + 1);
+    s->import_memory = s->n_memories && (x & 96) == 96;
     s->table64 = x & 128;
     for (uint32_t i = 0; i < s->n_memories; i++) {
         x = draw(g);
@@ -130,12 +183,28 @@ static void write_section(Writer *out, uint8_t id, Writer *content)
     content->len = 0;
 }
 
+static void write_memory(Writer *w, MemoryShape m)
+{
+    writer_byte(w,
+                (uint8_t)(1 | m.shared << 1 | m.is64 << 2 | m.bytewise << 3));
+    writer_u32(w, m.bytewise ? 1000 : 1);
+    writer_u32(w, m.bytewise ? 3000 : 3);
+    if (m.bytewise)
+        writer_byte(w, 0);
+}
+
 static void write_imports(Writer *w, const Shape *s)
 {
-    writer_u32(w, s->n_imports);
+    writer_u32(w, s->n_imports + 1 + s->import_memory);
     for (uint32_t i = 0; i < s->n_imports; i++) {
         writer_bytes(w, "\x01h\x01h\x00", 5);
         writer_u32(w, sig_index(s->func_sigs[i]));
+    }
+    writer_bytes(w, "\x01h\x01t\x04\x00", 6);
+    writer_u32(w, tag_index(0));
+    if (s->import_memory) {
+        writer_bytes(w, "\x01h\x01m\x02", 5);
+        write_memory(w, s->memories[0]);
     }
 }
 
@@ -156,22 +225,15 @@ static void write_tables(Writer *w, const Shape *s)
 
 static void write_memories(Writer *w, const Shape *s)
 {
-    writer_u32(w, s->n_memories);
-    for (uint32_t i = 0; i < s->n_memories; i++) {
-        MemoryShape m = s->memories[i];
-        writer_byte(
-            w, (uint8_t)(1 | m.shared << 1 | m.is64 << 2 | m.bytewise << 3));
-        writer_u32(w, m.bytewise ? 1000 : 1);
-        writer_u32(w, m.bytewise ? 3000 : 3);
-        if (m.bytewise)
-            writer_byte(w, 0);
-    }
+    writer_u32(w, s->n_memories - s->import_memory);
+    for (uint32_t i = s->import_memory; i < s->n_memories; i++)
+        write_memory(w, s->memories[i]);
 }
 
 static void write_tags(Writer *w)
 {
-    writer_byte(w, N_TAGS);
-    for (uint32_t i = 0; i < N_TAGS; i++) {
+    writer_byte(w, N_TAGS - 1);
+    for (uint32_t i = 1; i < N_TAGS; i++) {
         writer_byte(w, 0);
         writer_u32(w, tag_index(i));
     }
@@ -254,12 +316,13 @@ static void generate_body(Generator *g, const Sig *s)
     g->sig = s;
     g->n_params = g->n_locals = s->n_params;
     memcpy(g->locals, s->types, s->n_params);
-    for (uint32_t n = draw_below(g, 6); n; n--)
+    uint8_t x = draw(g);
+    for (uint32_t n = x < 160 ? x % 6 : x % 32; n; n--)
         add_local(g, draw_value(g));
     g->n_labels = g->depth = 0;
+    g->loose = 0;
     generate_statements(g);
-    for (int i = 0; i < s->n_results; i++)
-        generate_value(g, s->types[s->n_params + i]);
+    generate_values(g, results_of(s));
     emit(g, OP_END);
 }
 

@@ -11,6 +11,7 @@ static const Composite composites[N_COMPOSITE] = {
     {2, {V_I32, V_ANY}, false, false},
     {3, {V_I32, V_ANY, V_STRUCT}, false, false},
     {3, {V_I32, V_I32, V_V128}, false, true},
+    {3, {V_F32, V_F64, V_I64}, false, false},
     {1, {V_I32}, true, true},
     {1, {V_I64}, true, false},
     {1, {V_STRUCT}, true, false},

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <string.h>
 
 #include "fuzz/generator.h"
 
@@ -11,7 +12,7 @@ typedef struct {
     uint8_t n, operands[MOST_OPERANDS];
     uint8_t result; /* V_NONE: none */
     uint8_t lanes;
-    bool atomic, arithmetic;
+    bool atomic;
 } OpType;
 
 /* clang-format off */
@@ -19,25 +20,24 @@ typedef struct {
 #define V_i64 V_I64
 #define V_f32 V_F32
 #define V_f64 V_F64
-#define TYPE(n, result, ...) {true, n, {__VA_ARGS__}, result, 0, false, false}
-#define MATH(n, result, ...) {true, n, {__VA_ARGS__}, result, 0, false, true}
+#define TYPE(n, result, ...) {true, n, {__VA_ARGS__}, result, 0, false}
 #define LANE(n, result, lanes, ...)                                            \
-    {true, n, {__VA_ARGS__}, result, lanes, false, false}
-#define ATOMIC(n, result, ...) {true, n, {__VA_ARGS__}, result, 0, true, false}
+    {true, n, {__VA_ARGS__}, result, lanes, false}
+#define ATOMIC(n, result, ...) {true, n, {__VA_ARGS__}, result, 0, true}
 #define HAND(f)            {0}
 #define WIDE(f, n)         {0}
-#define UN(t, f)           MATH(1, V_##t, V_##t)
-#define BIN(t, f)          MATH(2, V_##t, V_##t, V_##t)
+#define UN(t, f)           TYPE(1, V_##t, V_##t)
+#define BIN(t, f)          TYPE(2, V_##t, V_##t, V_##t)
 #define TEST(t, f)         TYPE(1, V_I32, V_##t)
 #define CMP(t, f)          TYPE(2, V_I32, V_##t, V_##t)
 #define DIV(t, f)          TYPE(2, V_##t, V_##t, V_##t)
-#define CONV(to, from, f)  MATH(1, V_##to, V_##from)
+#define CONV(to, from, f)  TYPE(1, V_##to, V_##from)
 #define TRUNC(to, from, f) TYPE(1, V_##to, V_##from)
 #define LOAD(t, m)         TYPE(1, V_##t, ADDRESS)
 #define STORE(t, m)        TYPE(2, V_NONE, ADDRESS, V_##t)
-#define VUN(f)             MATH(1, V_V128, V_V128)
-#define VBIN(f)            MATH(2, V_V128, V_V128, V_V128)
-#define VTER(f)            MATH(3, V_V128, V_V128, V_V128, V_V128)
+#define VUN(f)             TYPE(1, V_V128, V_V128)
+#define VBIN(f)            TYPE(2, V_V128, V_V128, V_V128)
+#define VTER(f)            TYPE(3, V_V128, V_V128, V_V128, V_V128)
 #define VTEST(f)           TYPE(1, V_I32, V_V128)
 #define VSHIFT(f)          TYPE(2, V_V128, V_V128, V_I32)
 #define VSPLAT(t, s)       TYPE(1, V_V128, V_##t)
@@ -68,8 +68,7 @@ uint32_t add_local(Generator *g, Value v)
     return g->n_locals++;
 }
 
-/* A local of the type from a place on, around; n_locals if there is none. */
-static uint32_t find_local(const Generator *g, uint32_t from, uint8_t v)
+uint32_t find_local(const Generator *g, uint32_t from, uint8_t v)
 {
     for (uint32_t i = 0; i < g->n_locals; i++)
         if (g->locals[(from + i) % g->n_locals] == v)
@@ -87,14 +86,14 @@ void emit_number(Generator *g, Value v, uint64_t x)
 
 static uint64_t draw_integer(Generator *g)
 {
-    static const uint64_t edges[] = {0x7fffffff, 0xffffffff, 0x7fffffffffffffff,
-                                     0x10000,    0xffff,     0x80000000,
-                                     0x100000000};
+    static const uint64_t edges[] = {
+        0x7fffffff, 0xffffffff, 0x7fffffffffffffff, 0x10000,
+        0xffff,     0x80000000, 0x100000000,        0xffffffff80000000};
     uint8_t x = draw(g);
     if (x < 128)
         return x;
     if (x < 192)
-        return edges[x % 7] + (x / 8 % 4) - 1;
+        return edges[x % 8] + (x / 8 % 4) - 1;
     return (uint64_t)draw(g) << (x % 64) ^ draw(g);
 }
 
@@ -173,11 +172,18 @@ static Value address_of(const Generator *g, uint32_t memory)
 static void generate_address(Generator *g, Value v)
 {
     uint8_t x = draw(g);
-    if (x < 160) {
+    uint32_t local = find_local(g, x, (uint8_t)v);
+    if (x < 120) {
         emit_number(g, v, x * 8u % 1024);
-    } else if (x < 200) {
+    } else if (x < 160) {
         emit_number(g, v, 65536u - x % 40);
-    } else if (x < 216) {
+    } else if (x < 200 && local < g->n_locals) {
+        emit_index(g, OP_LOCAL_GET, local);
+        emit_number(g, v, (uint64_t)(int64_t)(int8_t)draw(g) * 16);
+        emit(g, v == V_I64 ? OP_I64_ADD : OP_I32_ADD);
+    } else if (x < 210) {
+        generate_constant(g, v);
+    } else if (x < 220) {
         generate_value(g, v);
     } else {
         generate_value(g, v);
@@ -193,7 +199,13 @@ static uint64_t draw_offset(Generator *g, bool is64)
         return x % 16 * 8u;
     if (x < 230)
         return 65536u - x % 32;
-    return is64 && x & 1 ? UINT64_MAX - x % 8 : UINT32_MAX - x % 8;
+    if (x < 240)
+        return 0x80000000u + x % 8 - 4;
+    if (x < 244) /* about the last that are displacements */
+        return 0x7fffffffu - 64 + x % 4;
+    if (is64 && x & 1)
+        return x & 2 ? UINT64_MAX - x % 8 : (uint64_t)x << 28;
+    return UINT32_MAX - x % 8;
 }
 
 static void emit_memarg(Generator *g, Op op, uint32_t memory, bool aligned)
@@ -235,8 +247,45 @@ static bool is_double(Op op)
     return text[1] == '6';
 }
 
-/* Makes each lane that is no number the same one: which NaN an instruction
- * gives is not determined. */
+/* Is what comes behind the type one of the words? */
+static bool is_named(Op op, const char *const *words)
+{
+    const char *name = strchr(op_info[op].text, '.') + 1;
+    size_t len = strcspn(name, "_");
+    for (; *words; words++)
+        if (!strncmp(name, *words, len) && !(*words)[len])
+            return true;
+    return false;
+}
+
+/* Which NaN it gives is not determined (WebAssembly 3.0, 4.3.3). */
+static bool gives_any_nan(Op op)
+{
+    static const char *const words[] = {
+        "add",     "sub",    "mul",     "div",     "sqrt",
+        "min",     "max",    "ceil",    "floor",   "trunc",
+        "nearest", "demote", "promote", "relaxed", NULL};
+    return op_info[op].text[0] == 'f' && is_named(op, words);
+}
+
+/* Which NaN it takes makes no difference, or none if none in its result. */
+static char takes_any_nan(Op op, uint8_t operand, bool loose)
+{
+    static const char *const compare[] = {"eq", "ne", "lt", "gt",
+                                          "le", "ge", NULL};
+    static const char *const truncate[] = {"trunc", NULL};
+    static const char *const bits[] = {"abs", "neg", "copysign", NULL};
+    const char *text = op_info[op].text;
+    bool is_float = text[0] == 'f';
+    if (operand == V_V128 && (!is_float || strchr(text, '_')))
+        return 0; /* perhaps lanes of another type */
+    bool any = gives_any_nan(op) || (is_float && is_named(op, compare))
+               || is_named(op, truncate)
+               || (loose && is_float && is_named(op, bits));
+    return any ? text[1] : 0;
+}
+
+/* Makes each lane that is no number the same one. */
 static void make_canonical(Generator *g, Op op, uint8_t v)
 {
     static const uint64_t nan64 = 0x7ff8000000000000;
@@ -271,22 +320,25 @@ static void emit_immediates(Generator *g, Op op, uint32_t memory)
 }
 
 /* false: it wants a memory, and there is none. */
-static bool generate_op(Generator *g, uint8_t v)
+static bool generate_op(Generator *g, uint8_t v, char lanes)
 {
     Op op = draw_op(g, v);
+    bool loose = lanes && (v != V_V128 || op_info[op].text[1] == lanes);
     const OpType *t = &op_types[op];
     bool accesses = t->operands[0] == ADDRESS && t->n;
     if (accesses && !g->shape.n_memories)
         return false;
     uint32_t memory = accesses ? choose_memory(g) : 0;
-    for (int i = 0; i < t->n; i++)
+    for (int i = 0; i < t->n; i++) {
+        g->loose = takes_any_nan(op, t->operands[i], loose);
         if (t->operands[i] == ADDRESS)
             generate_address(g, address_of(g, memory));
         else
             generate_value(g, (Value)t->operands[i]);
+    }
     emit(g, op);
     emit_immediates(g, op, memory);
-    if (t->arithmetic && op_info[op].text[0] == 'f')
+    if (gives_any_nan(op) && !loose)
         make_canonical(g, op, v);
     return true;
 }
@@ -294,6 +346,8 @@ static bool generate_op(Generator *g, uint8_t v)
 void generate_value(Generator *g, Value v)
 {
     bool done = false;
+    char loose = g->loose;
+    g->loose = 0;
     if (g->depth < MOST_DEPTH && g->p < g->end) {
         g->depth++;
         uint8_t x = draw(g) % 8;
@@ -305,12 +359,43 @@ void generate_value(Generator *g, Value v)
             generate_reference(g, v);
             done = true;
         } else if (x > 3) {
-            done = generate_op(g, (uint8_t)v);
+            done = generate_op(g, (uint8_t)v, loose);
         }
         g->depth--;
     }
     if (!done)
         generate_simple(g, v);
+}
+
+/* Of two of a type one of it. */
+static Op draw_pairing(Generator *g, uint8_t v)
+{
+    uint16_t found[OP_COUNT];
+    uint32_t n = 0;
+    for (int op = 0; op < OP_COUNT; op++) {
+        const OpType *t = &op_types[op];
+        if (t->known && t->n == 2 && t->result == v && t->operands[0] == v
+            && t->operands[1] == v)
+            found[n++] = (uint16_t)op;
+    }
+    return (Op)found[(draw(g) | (uint32_t)draw(g) << 8) % n];
+}
+
+void generate_deep(Generator *g)
+{
+    uint8_t x = draw(g), v = x % (V_V128 + 1);
+    uint32_t n = 2 + x / 8 % 16;
+    for (uint32_t i = 0; i < n; i++)
+        generate_value(g, (Value)v);
+    if (x & 128)
+        generate_statements(g);
+    for (; n > 1; n--) {
+        Op op = draw_pairing(g, v);
+        emit(g, op);
+        if (gives_any_nan(op))
+            make_canonical(g, op, v);
+    }
+    emit_stores(g, single(v));
 }
 
 /* ---- effects */
@@ -457,6 +542,6 @@ void generate_effect(Generator *g)
     case 2: generate_shuffle(g); return;
     case 3: generate_memory_effect(g); return;
     case 4: generate_table_effect(g); return;
-    default: generate_op(g, V_NONE);
+    default: generate_op(g, V_NONE, 0);
     }
 }

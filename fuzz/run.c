@@ -15,6 +15,7 @@ typedef struct {
     chi_instance *instances[2]; /* NULL until they are there */
     chi_tag *tag;               /* to throw */
     uint32_t n_host_calls, depth;
+    uint64_t seen; /* hash of what host functions saw */
 } Run;
 
 typedef struct {
@@ -195,7 +196,7 @@ static uint64_t hash_extern(uint64_t h, chi_store *s, chi_extern x, size_t most)
 /* Of each memory `most` bytes: reading all of it takes its time. */
 static uint64_t hash_state(Run *r, size_t most)
 {
-    uint64_t h = 0;
+    uint64_t h = r->seen;
     uint32_t n = chi_module_n_exports(r->module);
     for (int k = 0; k < 2; k++)
         for (uint32_t e = 0; r->instances[k] && e < n && e < 48; e++)
@@ -206,22 +207,49 @@ static uint64_t hash_state(Run *r, size_t most)
 
 /* ---- host functions */
 
-/* Calls back into an instance: its first function without parameters. */
-static chi_code call_back(Run *r, chi_instance *instance)
+/* Calls back into an instance: one of its functions. */
+static chi_code call_back(Run *r, chi_instance *instance, uint32_t seed)
 {
     uint64_t slots[SLOTS];
-    for (uint32_t e = 0; e < chi_module_n_exports(r->module); e++) {
-        chi_export x;
-        chi_module_export(r->module, e, &x);
-        if (x.type.kind != CHI_FUNC || x.type.func.n_params)
+    uint32_t n = chi_module_n_exports(r->module);
+    for (uint32_t i = 0; i < n; i++) {
+        chi_extern x = chi_instance_export(instance, (i + seed) % n);
+        if (x.kind != CHI_FUNC)
+            continue;
+        chi_functype t = chi_func_type(x.func);
+        memset(slots, 0, 16);
+        if (t.param_slots > SLOTS || t.result_slots > SLOTS
+            || !make_values(r->store, t.types, t.n_params, seed, slots))
             continue;
         r->depth++;
-        chi_code code =
-            chi_call(chi_instance_export(instance, e).func, slots, NULL);
+        chi_code code = chi_call(x.func, slots, NULL);
         r->depth--;
         return code;
     }
     return CHI_OK;
+}
+
+static void grow_memories(Run *r, chi_instance *instance)
+{
+    for (uint32_t e = 0; e < chi_module_n_exports(r->module); e++) {
+        chi_extern x = chi_instance_export(instance, e);
+        if (x.kind == CHI_MEM)
+            chi_memory_grow(x.memory, 1);
+    }
+}
+
+/* Which memory the caller has, by export; of what the host can see. */
+static void see_caller(Run *r, chi_store *s)
+{
+    chi_memory *m = chi_caller_memory(s);
+    uint32_t which = 0;
+    for (uint32_t k = 0; m && k < 2 && r->instances[k]; k++)
+        for (uint32_t e = 0; e < chi_module_n_exports(r->module); e++) {
+            chi_extern x = chi_instance_export(r->instances[k], e);
+            if (x.kind == CHI_MEM && x.memory == m)
+                which |= 1u << (2 * k + e % 2);
+        }
+    r->seen = fuzz_hash(r->seen, &which, sizeof which);
 }
 
 static chi_code host_call(void *host, chi_store *s, uint64_t *slots)
@@ -230,13 +258,17 @@ static chi_code host_call(void *host, chi_store *s, uint64_t *slots)
     Run *r = f->run;
     uint32_t n = r->n_host_calls++;
     chi_instance *to = r->instances[n / 8 % 2];
+    see_caller(r, s);
+    r->seen = hash_values(r->seen, s, f->type.types, f->type.n_params, slots);
     if (n % 8 == 3 && to && r->depth < DEPTH) {
-        chi_code code = call_back(r, to);
+        chi_code code = call_back(r, to, n);
         if (code != CHI_OK)
             return code;
     }
     if (n % 8 == 5)
         chi_store_collect(s);
+    if (n % 16 == 7 && to)
+        grow_memories(r, to);
     if (n % 16 == 6) {
         uint64_t payload = n;
         return chi_throw(s, r->tag, &payload);
@@ -421,7 +453,8 @@ static void call_exports(Run *r, const RunOptions *o, uint32_t seed,
         chi_extern x = chi_instance_export(i, e);
         if (x.kind == CHI_FUNC)
             call(r, o, x.func, e + seed, out);
-        if (r->depth || out->out_of_fuel || out->vague)
+        bool done = out->out_of_fuel && !o->across_tiers;
+        if (r->depth || done || out->vague)
             break;
     }
 }
@@ -446,7 +479,7 @@ static chi_store *make_store(const chi_module *m, const RunOptions *o)
 {
     const chi_limits limits = {.memory = 8 << 20,
                                .table = 100000,
-                               .heap = 2 << 20,
+                               .heap = o->stress ? 1 << 16 : 2 << 20,
                                .stack = o->across_tiers ? 1 << 20 : 1 << 16,
                                .fuel = o->fuel};
     chi_store *s = chi_store_new(&limits);
@@ -470,7 +503,7 @@ void run_module(chi_module *m, const RunOptions *o, RunResult *out)
     out->vague = is_vague(out->start_code, o);
     if (r.instances[0] && !out->vague) {
         call_exports(&r, o, 0, out);
-        if (o->pair && !out->vague && !out->out_of_fuel)
+        if (o->across_tiers && !out->vague)
             call_exports(&r, o, 100, out);
         out->state = hash_state(&r, 1 << 18);
     }
@@ -497,9 +530,9 @@ static void compare_calls(const RunResult *a, const RunResult *b, uint32_t i,
     FUZZ_CHECK(!placed
                    || (a->calls[i].offset == b->calls[i].offset
                        && a->calls[i].function == b->calls[i].function),
-               "call %u: fails at different places: %u:%#x, %u:%#x", i,
-               a->calls[i].function, a->calls[i].offset, b->calls[i].function,
-               b->calls[i].offset);
+               "call %u: %s at different places: %u:%#x, %u:%#x", i,
+               chi_code_text(code), a->calls[i].function, a->calls[i].offset,
+               b->calls[i].function, b->calls[i].offset);
     FUZZ_CHECK(!placed
                    || (a->calls[i].frames == b->calls[i].frames
                        && a->calls[i].depth == b->calls[i].depth),

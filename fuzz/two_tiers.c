@@ -13,6 +13,8 @@ static RunOptions options(uint32_t draws)
                             .registers = draws & 4 ? 4 : 0};
     o.pair = draws & 8;
     o.stress = (draws >> 4) % 8 == 7;
+    if (o.stress)
+        o.fuel = 800;
     return o;
 }
 

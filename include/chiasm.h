@@ -418,7 +418,8 @@ CHI_API void chi_extern_type(chi_extern x, chi_externtype *out);
 /* Are two externals one and the same? */
 CHI_API bool chi_extern_same(chi_extern a, chi_extern b);
 
-/* A host function: reads its arguments from slots, writes its results there.
+/* A host function: reads its arguments from slots, and writes its results there
+ * when it has nothing left to call.
  * CHI_OK, or CHI_HOST, or what chi_throw returned, or a trap's code. */
 typedef chi_code chi_host_fn(void *host, chi_store *store, uint64_t *slots);
 CHI_API chi_func *chi_func_new(chi_store *s, const chi_type *params,

@@ -89,6 +89,14 @@ CHI_API char *chi_native_print(const chi_module *m, const chi_native *n,
                                const chi_native_line *lines, uint32_t n_lines,
                                size_t *len);
 
+/* From now on looks about every `period_ns` which guest functions run on this
+ * thread, and for how much CPU time, until chi_profile_stop; one profile at a time.  Sees
+ * machine code; interpreted functions count as the host's.  Uses SIGPROF. */
+CHI_API bool chi_profile_start(uint64_t period_ns, chi_error *err);
+/* The profile as a file for speedscope.app, NUL-terminated; *n_looks is how
+ * often it looked.  On the same thread.  NULL: no memory. */
+CHI_API char *chi_profile_stop(uint32_t *n_looks, size_t *len);
+
 /* The module without its custom sections, all or (keep_names) but names. */
 CHI_API uint8_t *chi_module_strip(const chi_module *m, bool keep_names,
                                   size_t *len);

@@ -240,7 +240,7 @@ static int execute(PyObject *module)
     st->module = module;
     st->frame_globals = PyDict_New();
     if (!st->frame_globals || add_strings(st) < 0 || add_types(st) < 0
-        || py_errors_init(st, module) < 0)
+        || py_errors_init(st, module) < 0 || py_config_init(st) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", chi_version());
 }

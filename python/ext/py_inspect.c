@@ -191,10 +191,11 @@ static PyObject *to_wat(PyObject *self, PyObject *args, PyObject *kwargs)
 
 static PyObject *save(PyObject *self, PyObject *path)
 {
-    PyObject *bytes = to_bytes(self, NULL);
+    PyObject *name = PyOS_FSPath(path); /* a number is no name of a file */
+    PyObject *bytes = name ? to_bytes(self, NULL) : NULL;
     PyObject *io = bytes ? PyImport_ImportModule("io") : NULL, *n = NULL;
     PyObject *file =
-        io ? PyObject_CallMethod(io, "open", "Os", path, "wb") : NULL;
+        io ? PyObject_CallMethod(io, "open", "Os", name, "wb") : NULL;
     if (file) {
         n = PyObject_CallMethod(file, "write", "O", bytes);
         PyObject *type, *value, *traceback;
@@ -209,6 +210,7 @@ static PyObject *save(PyObject *self, PyObject *path)
     Py_XDECREF(file);
     Py_XDECREF(io);
     Py_XDECREF(bytes);
+    Py_XDECREF(name);
     Py_XDECREF(n);
     return n ? Py_NewRef(Py_None) : NULL;
 }

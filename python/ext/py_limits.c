@@ -219,25 +219,21 @@ static int check_options(PyObject *config)
     return 0;
 }
 
-/* That of the environment, made and checked once. */
-static PyObject *default_config(State *st)
+int py_config_init(State *st)
 {
-    if (st->config || !py_type(st, TYPE_CONFIG))
-        return st->config;
-    PyObject *made = PyObject_CallNoArgs((PyObject *)st->types[TYPE_CONFIG]);
-    if (made && check_options(made) < 0)
-        Py_CLEAR(made);
-    return st->config = made;
+    if (py_type(st, TYPE_CONFIG))
+        st->config = PyObject_CallNoArgs((PyObject *)st->types[TYPE_CONFIG]);
+    return st->config ? 0 : -1;
 }
 
 /* What is as the environment has it is not asked for. */
-static int read_config(const PyObject *usual, PyObject *config, chi_config *out)
+static int read_config(PyObject *usual, PyObject *config, chi_config *out)
 {
     PyObject *signals = record_field(config, CONFIG_SIGNALS);
     if (check_options(config) < 0
         || read_memory(record_field(config, CONFIG_MEMORY), &out->form) < 0)
         return -1;
-    if (signals != record_field((PyObject *)usual, CONFIG_SIGNALS))
+    if (signals != record_field(usual, CONFIG_SIGNALS))
         out->signals = signals == Py_True ? CHI_YES : CHI_NO;
     return 0;
 }
@@ -245,13 +241,12 @@ static int read_config(const PyObject *usual, PyObject *config, chi_config *out)
 int py_config_read(State *st, PyObject *tier, PyObject *config, chi_config *out)
 {
     *out = (chi_config){CHI_TIER_AUTO, CHI_FORM_AUTO, CHI_UNSAID, 0};
-    PyObject *usual = default_config(st);
-    if (!usual || (tier && read_tier(tier, &out->tier) < 0))
+    if (tier && read_tier(tier, &out->tier) < 0)
         return -1;
     if (config == Py_None)
-        return 0;
+        return check_options(st->config);
     if (py_is(st, config, TYPE_CONFIG))
-        return read_config(usual, config, out);
+        return read_config(st->config, config, out);
     PyErr_Format(PyExc_TypeError, "config must be a chiasm.Config, not %s",
                  Py_TYPE(config)->tp_name);
     return -1;

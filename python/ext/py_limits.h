@@ -9,6 +9,8 @@ int py_limits_read(State *st, PyObject *limits, chi_limits *out);
 /* An int >= 0, or None: UINT64_MAX. */
 int py_limits_number(PyObject *value, const char *name, uint64_t *out);
 
+/* Reads the environment: once, as the module is made. */
+int py_config_init(State *st);
 /* tier: a str, or NULL; config: a Config or None (as the environment has it).
  * NotImplementedError for what this build cannot do. */
 int py_config_read(State *st, PyObject *tier, PyObject *config,

@@ -62,6 +62,7 @@ static inline AbiLoc abi_result(AbiCursor *k, Type t)
 typedef struct {
     uint32_t args, results;
     AbiLoc area; /* where the area's address is passed, if there is one */
+    uint16_t i32_args, i32_results; /* the registers that pass an i32 */
 } AbiSize;
 AbiSize abi_size(const FuncType *t);
 

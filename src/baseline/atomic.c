@@ -33,7 +33,7 @@ static void trap_misaligned(Compiler *c, Mem place, uint32_t width,
 }
 
 /* The flags say whether the address and the offset make a multiple; r11 may
- * be the place's base, or its index: then it is their sum. */
+ * be the place's index: then it is their sum. */
 static void test_alignment(Compiler *c, Operand *address, uint64_t offset,
                            Mem place, uint32_t width)
 {
@@ -47,11 +47,8 @@ static void test_alignment(Compiler *c, Operand *address, uint64_t offset,
         x64_ri(&c->a, X64_TEST32, r, mask);
         return;
     }
-    Reg sum = place.base == SCRATCH ? alloc_int(c) : SCRATCH;
-    x64_rm(&c->a, X64_LEA32, sum, mem(r, low));
-    x64_ri(&c->a, X64_TEST32, sum, mask);
-    if (sum != SCRATCH)
-        free_reg(c, T_I32, sum);
+    x64_rm(&c->a, X64_LEA32, SCRATCH, mem(r, low));
+    x64_ri(&c->a, X64_TEST32, SCRATCH, mask);
 }
 
 static Mem aligned_place(Compiler *c, Operand *address, uint32_t width,

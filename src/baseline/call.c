@@ -26,31 +26,6 @@ static Facts facts_kept(const Compiler *c) /* over calls */
     return c->own | FACTS_OF(RBX) | FACTS_OF(R12) | FACTS_OF(R13) | FACTS_SAVED;
 }
 
-typedef AbiLoc NextLoc(AbiCursor *, Type);
-
-/* Those of type i32 in registers. */
-static Facts facts_of(uint32_t n, const Type *types, NextLoc next)
-{
-    AbiCursor cursor = {0};
-    Facts facts = 0;
-    for (uint32_t k = 0; k < n; k++) {
-        AbiLoc l = next(&cursor, types[k]);
-        if (types[k] == T_I32 && l.place == IN_INT)
-            facts |= FACT_U32(l.reg);
-    }
-    return facts;
-}
-
-static Facts facts_of_params(const FuncType *t)
-{
-    return facts_of(t->n_params, t->types, abi_param);
-}
-
-static Facts facts_of_results(const FuncType *t)
-{
-    return facts_of(t->n_results, t->types + t->n_params, abi_result);
-}
-
 /* The least that holds on every way to the head of a loop, be it a landing. */
 static Facts facts_at_loops(const Compiler *c)
 {
@@ -71,7 +46,7 @@ static void begin_guard(Compiler *c)
         c->own |= FACT_BASE(MEMORY_BASE);
     c->at_loops = facts_at_loops(c);
     guard_begin(&c->a.guard, &layout,
-                c->own | FACTS_CALLER | facts_of_params(&c->f->type->func));
+                c->own | FACTS_CALLER | abi_size(&c->f->type->func).i32_args);
 }
 
 static void announce(Compiler *c, GuardExit exit, Facts more)
@@ -210,7 +185,8 @@ enum { MOST_MOVES = 20 };
 /* Sends the topmost n operands on their way and pops them.  area: register
  * relative place of those that go to memory. */
 static void send_values(Compiler *c, uint32_t n, const Type *types,
-                        NextLoc next, Reg area_base, int32_t area_offset)
+                        AbiLoc next(AbiCursor *, Type), Reg area_base,
+                        int32_t area_offset)
 {
     Move moves[MOST_MOVES];
     Reg sources[MOST_MOVES];
@@ -296,13 +272,15 @@ static void zero_locals(Compiler *c)
                mem(RBP, -FRAME_FIXED - 8 * (int32_t)(slot + 1)), 0);
 }
 
+/* So many fit in what is always left of the stack. */
+enum { FEW_BYTES = 2048 };
+
 static void compile_stack_check(Compiler *c)
 {
-    enum { SMALL = 2048 };
     Label slow = asm_label(&c->a), back = asm_label(&c->a);
     asm_bind(&c->a, back);
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, e.store));
-    if (c->frame <= SMALL) {
+    if (c->frame <= FEW_BYTES) {
         x64_rm(&c->a, X64_CMP64, RSP, FIELD(SCRATCH, Store, native_limit));
     } else {
         /* In front of the frame's making: rsp may be anywhere above it. */
@@ -423,7 +401,7 @@ void compile_return(Compiler *c)
     }
     send_values(c, t->n_results, types, abi_result, R10, 0);
     compile_epilogue(c);
-    announce_end(c, facts_of_results(t));
+    announce_end(c, abi_size(t).i32_results);
     emit_ret(c);
 }
 
@@ -437,19 +415,31 @@ typedef struct {
     GuardExit exit;
 } Call;
 
+/* For values below the frame, when it is made already. */
+static void check_room(Compiler *c, uint32_t bytes)
+{
+    if (bytes <= FEW_BYTES)
+        return;
+    x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, e.store));
+    x64_rm(&c->a, X64_MOV64, SCRATCH,
+           FIELD(SCRATCH, Store, native_stack_limit));
+    x64_ri(&c->a, X64_ADD64, SCRATCH, (int32_t)bytes);
+    x64_rr(&c->a, X64_CMP64, RSP, SCRATCH);
+    trap_if(c, CC_B, ERR_STACK);
+}
+
 /* Sends the arguments.  The callee's FuncRef, if any, is in `through`: kept in
  * memory at [rsp] meanwhile. */
 static Call prepare_call(Compiler *c, const FuncType *t)
 {
-    Call call = {abi_size(t),
-                 t,
-                 {facts_of_params(t), facts_kept(c), facts_of_results(t)}};
+    AbiSize size = abi_size(t);
+    Call call = {size, t, {size.i32_args, facts_kept(c), size.i32_results}};
     uint32_t first = c->depth - t->n_params;
     for (uint32_t k = window(c); k < first; k++)
         if (c->stack[k].place == AT_REG)
             spill_range(c, k, k + 1);
     save_homes(c);
-    AbiSize size = call.size;
+    check_room(c, size.args + size.results);
     if (size.results)
         x64_ri(&c->a, X64_SUB64, RSP, (int32_t)size.results);
     if (size.args)
@@ -697,13 +687,13 @@ static void return_call_found(Compiler *c, const FuncType *t)
     leave_for(c, t, true);
     x64_rm(&c->a, X64_CMP64, CONTEXT, FIELD(SCRATCH, FuncRef, context));
     x64_jcc(&c->a, CC_NE, other);
-    announce_end(c, facts_of_params(t));
+    announce_end(c, abi_size(t).i32_args);
     x64_m(&c->a, X64_JMP, FIELD(SCRATCH, FuncRef, code));
     asm_bind(&c->a, other);
     x64_rm(&c->a, X64_MOV64_ST, SCRATCH, mem(RSP, -8)); /* in the red zone */
     x64_mi(&c->a, X64_MOV64, mem(RSP, -16), (int32_t)abi_size(t).args);
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, helpers));
-    announce_end(c, facts_of_params(t));
+    announce_end(c, abi_size(t).i32_args);
     x64_m(&c->a, X64_JMP, mem(SCRATCH, 8 * HELPER_TAIL_ACROSS));
     go_dead(c);
 }
@@ -720,7 +710,7 @@ void emit_return_call(Compiler *c, const Rule *rule)
         return;
     }
     leave_for(c, t, false);
-    announce_end(c, facts_of_params(t));
+    announce_end(c, abi_size(t).i32_args);
     x64_rm(&c->a, X64_MOV64, SCRATCH, FIELD(CONTEXT, Instance, code_table));
     x64_m(&c->a, X64_JMP, mem(SCRATCH, 8 * (int32_t)(index - n)));
     go_dead(c);

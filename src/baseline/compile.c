@@ -293,8 +293,8 @@ bool baseline_compile(Compiler *c, const Module *m, const Func *f,
     for (uint32_t k = 0; k < c->n_locals; k++)
         c->locals[k].refs = 0;
     if (!compile_body(c) || !asm_finish(&c->a)) {
-        *out =
-            (BaselineCode){.refused = c->a.guard.refused, .refused_at = c->at};
+        *out = (BaselineCode){.refused = guard_refusal(&c->a.guard),
+                              .refused_at = c->at};
         return false;
     }
     *out = (BaselineCode){

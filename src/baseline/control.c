@@ -376,8 +376,8 @@ static Label way_to(Compiler *c, Block *b)
 /* The function is out of all proportion: better to interpret it. */
 static bool is_too_much(const Compiler *c)
 {
-    return c->a.failed || c->a.guard.refused || asm_pos(&c->a) > c->most_code
-           || c->work > c->most_work;
+    return c->a.failed || guard_refusal(&c->a.guard)
+           || asm_pos(&c->a) > c->most_code || c->work > c->most_work;
 }
 
 /* The operands are as before the branch, all in slots. */
@@ -404,6 +404,17 @@ static void emit_ways(Compiler *c, uint32_t n_values)
     }
 }
 
+/* What lies below the topmost n operands ends here, and gives its registers
+ * back before there are several ways. */
+static void end_below(Compiler *c, uint32_t n)
+{
+    for (uint32_t k = 0; k < c->depth - n; k++) {
+        release(c, &c->stack[k]);
+        if (c->stack[k].place == AT_REG)
+            c->stack[k].place = AT_SLOT;
+    }
+}
+
 void emit_br_table(Compiler *c, const Rule *rule)
 {
     (void)rule;
@@ -421,13 +432,14 @@ void emit_br_table(Compiler *c, const Rule *rule)
     Operand index = pop(c);
     load_into(c, &index, SCRATCH);
     release(c, &index);
+    end_below(c, n_values);
     restore_homes(c);
     x64_ri(&c->a, X64_CMP32, SCRATCH, (int32_t)n);
     Label other = n_values ? way_to(c, b) : b->label;
     b->targeted = true;
     x64_jcc(&c->a, CC_AE, other);
     Label table = asm_label(&c->a);
-    take_int(c, RCX); /* all that could be there is in slots */
+    take_int(c, RCX);
     x64_lea_label(&c->a, RCX, table);
     x64_rm(&c->a, X64_MOVSXD, SCRATCH, mem_index(RCX, SCRATCH, 2, 0));
     x64_rr(&c->a, X64_ADD64, RCX, SCRATCH);
@@ -744,7 +756,7 @@ void emit_br_on_null(Compiler *c, const Rule *rule)
 }
 
 /* Branches with the topmost operand, a reference, if cond says so of it. */
-void branch_with_top(Compiler *c, uint8_t cond, Block *b)
+static void branch_with_top(Compiler *c, uint8_t cond, Block *b)
 {
     b->targeted = true;
     bool in_place = values_in_place(c, b);

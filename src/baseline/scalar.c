@@ -54,7 +54,6 @@ static void saturate_u32(Compiler *c, const Rule *rule, Reg r, Reg x)
     x64_mov_imm64(&c->a, SCRATCH, UINT32_MAX);
     x64_cmov32(&c->a, CC_A, r, SCRATCH);
     asm_bind(&c->a, done);
-    x64_rr(&c->a, X64_MOV32, r, r); /* as the access verifier wants to see */
 }
 
 /* Below 2^63 as it is, then less 2^63.  Goes to `done` with the result, or

@@ -7,8 +7,8 @@
 static const Command commands[] = {
     {"run",
      "[--dir HOST[::GUEST]] [--env NAME=VALUE] [--timeout SECONDS] [--fuel N] "
-     "[--max-memory BYTES] [--preload NAME=FILE] [--invoke NAME] FILE "
-     "[ARGS...]",
+     "[--max-memory BYTES] [--preload NAME=FILE] [--invoke NAME] "
+     "[--profile[=OUT]] FILE [ARGS...]",
      "run a WASI program, or an exported function", command_run},
     {"validate", "FILE...", "report every error", command_validate},
     {"show", "[--sections|--sizes|--bytes] FILE",

@@ -115,18 +115,10 @@ static char *read_all(int fd)
 /* What objdump prints, or NULL. */
 static char *spawn_objdump(const char *path)
 {
-    char *argv[] = {"objdump",
-                    "-D",
-                    "-z",
-                    "-b",
-                    "binary",
-                    "-m",
-                    "i386:x86-64",
-                    "-M",
-                    "intel",
-                    "--no-show-raw-insn",
-                    (char *)(uintptr_t)path,
-                    NULL};
+    const char *const argv[] = {
+        "objdump", "-D",          "-z", "-b",    "binary",
+        "-m",      "i386:x86-64", "-M", "intel", "--no-show-raw-insn",
+        path,      NULL};
     posix_spawn_file_actions_t actions;
     int fds[2], status = 1;
     pid_t child;
@@ -136,7 +128,8 @@ static char *spawn_objdump(const char *path)
     posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
     posix_spawn_file_actions_addclose(&actions, fds[0]);
     posix_spawn_file_actions_addclose(&actions, fds[1]);
-    int failed = posix_spawnp(&child, argv[0], &actions, NULL, argv, environ);
+    int failed = posix_spawnp(&child, argv[0], &actions, NULL,
+                              (char **)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(fds[1]);
     char *text = failed ? NULL : read_all(fds[0]);

@@ -25,6 +25,7 @@ typedef struct {
     const char *env[GRANTS_MAX];
     size_t n_env;
     uint64_t timeout_ns; /* 0: none */
+    const char *profile; /* a file to write it to, or NULL */
 } RunOptions;
 
 static bool read_number(const char *text, uint64_t *out)
@@ -108,7 +109,7 @@ static const char *take_option(RunOptions *o, const char *name, char *v)
         return add_dir(o, v) ? NULL : "wants HOST[::GUEST], 64 at most";
     if (!strcmp(name, "--env"))
         return add_env(o, v) ? NULL : "wants NAME=VALUE, 64 at most";
-    return strcmp(name, "--profile") ? "" : "is not built yet";
+    return "";
 }
 
 static int read_options(int argc, char **argv, int *i, RunOptions *o)
@@ -120,6 +121,10 @@ static int read_options(int argc, char **argv, int *i, RunOptions *o)
         if (cli_common(argc, argv, i, name, value, &status)) {
             if (status)
                 return status;
+            continue;
+        }
+        if (!strcmp(name, "--profile")) { /* its value only after "=" */
+            o->profile = value ? value : "profile.json";
             continue;
         }
         char *v = (char *)(uintptr_t)cli_value(argc, argv, i, value);
@@ -486,6 +491,29 @@ static int run_file(Run *r, char **args, int n_args)
     return status;
 }
 
+/* As run_file, and writes where the time went. */
+static int run_profiled(Run *r, char **args, int n_args)
+{
+    enum { PERIOD_NS = 1000000 };
+    chi_error err = {0};
+    uint32_t looks;
+    size_t len;
+    if (chi_store_tier(r->store) != CHI_TIER_BASELINE
+        || !chi_profile_start(PERIOD_NS, &err)) {
+        fprintf(stderr, "chiasm run: --profile: %s\n",
+                err.code ? err.message : "the interpreter is not profiled");
+        return EXIT_USAGE;
+    }
+    int status = run_file(r, args, n_args);
+    char *text = chi_profile_stop(&looks, &len);
+    const char *path = r->options->profile;
+    if (text && cli_write(path, text, len))
+        fprintf(stderr, "chiasm run: %u samples in %s, for speedscope.app\n",
+                looks, path);
+    chi_text_free(text);
+    return status;
+}
+
 int command_run(int argc, char **argv)
 {
     RunOptions o = {.limits = chi_limits_default()};
@@ -498,7 +526,9 @@ int command_run(int argc, char **argv)
     r.store = cli_store(&o.limits, &o.config);
     if (r.store && o.timeout_ns)
         limit_time(&r, o.timeout_ns);
-    status = r.store ? run_file(&r, argv + i, argc - i) : EXIT_USAGE;
+    status = !r.store    ? EXIT_USAGE
+             : o.profile ? run_profiled(&r, argv + i, argc - i)
+                         : run_file(&r, argv + i, argc - i);
     while (r.n > 0)
         chi_instance_free(r.known[--r.n].instance);
     chi_store_free(r.store);

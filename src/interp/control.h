@@ -51,11 +51,12 @@
 
 ROUTINE(unwind, int unused_)
 {
-    const Handler *h = frames_unwind(THE_STORE, fp, pc);
+    Store *s = THE_STORE; /* the payload may overwrite this frame's head */
+    const Handler *h = frames_unwind(s, fp, pc);
     (void)unused_;
     if (!h)
         TRAP(ERR_EXCEPTION);
-    const Activation *a = store_activation(THE_STORE);
+    const Activation *a = store_activation(s);
     fp = a->fp;
     sp = a->sp;
     pc = a->pc;
@@ -154,7 +155,8 @@ ROUTINE(replace_frame, const Func *callee, Instance *instance)
     NEXT;
 }
 
-#define CALL_HOST(f)                                                           \
+/* `fail`: what to do with failed_. */
+#define CALL_HOST(f, fail)                                                     \
     do {                                                                       \
         HostFunc *host_ = (HostFunc *)(f)->owner;                              \
         const FuncType *type_ = &(f)->type->func;                              \
@@ -166,19 +168,34 @@ ROUTINE(replace_frame, const Func *callee, Instance *instance)
         sp += type_->result_slots;                                             \
         if (unlikely(!activation_is_innermost(activation_)))                   \
             TRAP(ERR_BUSY);                                                    \
-        if (unlikely(failed_ != ERR_OK)) {                                     \
-            if (failed_ == ERR_EXCEPTION)                                      \
-                GO(unwind, 0);                                                 \
-            TRAP(failed_);                                                     \
-        }                                                                      \
+        if (unlikely(failed_ != ERR_OK))                                       \
+            fail;                                                              \
         FILL();                                                                \
     } while (0)
+
+ROUTINE(fail_in_host, ErrorCode failure)
+{
+    if (failure == ERR_EXCEPTION)
+        GO(unwind, 0);
+    TRAP(failure);
+}
+
+/* The frame was kept for the host to see; its handlers are left. */
+ROUTINE(fail_in_host_tail, ErrorCode failure)
+{
+    Store *s = THE_STORE;
+    pc = frame_pc(fp);
+    fp = frame_caller(fp);
+    if (!fp)
+        return trap(failure, s, fp, pc);
+    GO(fail_in_host, failure);
+}
 
 ROUTINE(call_funcref, FuncRef *target)
 {
     if (target->func)
         GO(enter_frame, target->func, target->instance);
-    CALL_HOST(target);
+    CALL_HOST(target, GO(fail_in_host, failed_));
     NEXT;
 }
 
@@ -186,7 +203,7 @@ ROUTINE(return_call_funcref, FuncRef *target)
 {
     if (target->func)
         GO(replace_frame, target->func, target->instance);
-    CALL_HOST(target);
+    CALL_HOST(target, GO(fail_in_host_tail, failed_));
     GO(leave_frame, 0);
 }
 

@@ -72,6 +72,8 @@ static void fill_tables(void)
 #define SET_leave_frame(x)         (void)(x)
 #define SET_enter_frame(f, i)      (callee = (f), instance = (i))
 #define SET_replace_frame(f, i)    (callee = (f), instance = (i))
+#define SET_fail_in_host(x)        (failure = (x))
+#define SET_fail_in_host_tail(x)   (failure = (x))
 #define SET_call_funcref(f)        (target = (f))
 #define SET_return_call_funcref(f) (target = (f))
 
@@ -86,6 +88,7 @@ ErrorCode interp_run(const uint8_t *pc, uint64_t *sp, uint64_t *fp,
     const Func *callee;
     Instance *instance;
     FuncRef *target;
+    ErrorCode failure;
     unsigned op;
     const int unused_ = 0;
 

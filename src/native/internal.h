@@ -20,7 +20,8 @@ typedef struct {
     uint32_t n_positions;
     const uint32_t *landings;
     int32_t operands, frame; /* as BaselineCode has them */
-    bool is_image; /* stands for all functions of an image of `module` */
+    bool is_image;   /* stands for all functions of an image of `module` */
+    void *announced; /* announce.c */
 } NativeCode;
 
 /* Where to go on after a failure. */
@@ -40,6 +41,9 @@ const void *stub_interpret(const FuncType *t, uint32_t index);
 extern const void *const *native_helpers;
 uintptr_t stub_leave(void); /* leaves the innermost entry with the result */
 uintptr_t stub_lazy(void);  /* what lazy stubs call */
+/* Where what is called by a tail call across instances returns to; the frame
+ * there has the calling instance at -8. */
+uintptr_t stub_restore(void);
 
 /* ---- run.c: called by stubs */
 ErrorCode native_interpret(uint64_t index, uint64_t *slots, Instance *i);

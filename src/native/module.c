@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "native/announce.h"
 #include "native/cache.h"
 #include "runtime/memory.h"
 #include "runtime/store.h"
@@ -42,11 +43,16 @@ static uint32_t processor(void)
     return cpu_detect() & (mask ? (uint32_t)strtoul(mask, NULL, 16) : CPU_ALL);
 }
 
+static void before_fork(void) { os_mutex_lock(&lock); }
+static void after_fork(void) { os_mutex_unlock(&lock); }
+
 static bool set_up(void)
 {
+    announce_prepare();
     if (!code_memory_available(&reason))
         return false;
     os_mutex_init(&lock);
+    os_on_fork(OS_FORK_COMPILER, before_fork, after_fork, after_fork);
     compiler = baseline_new();
     cpu = processor();
     host_context.memory0 = &memory_none;
@@ -100,9 +106,12 @@ static void free_code(NativeCode *code)
 
 static void free_one(NativeModule *n)
 {
-    for (uint32_t k = 0; n->codes && k < n->n; k++)
+    for (uint32_t k = 0; n->codes && k < n->n; k++) {
+        if (n->codes[k])
+            native_withdraw(n->codes[k]);
         if (n->codes[k] && !is_of_image(n, n->codes[k]))
             free_code(n->codes[k]);
+    }
     image_free(&n->image);
     code_free(n->lazy.start);
     free(n->image_codes);
@@ -196,6 +205,8 @@ static void *copy(const void *data, size_t size)
 
 static void publish(NativeModule *n, uint32_t k, NativeCode *code)
 {
+    if (code->size)
+        native_announce(code, NULL);
     n->codes[k] = code;
     __atomic_store_n(&n->table[k], (void *)(uintptr_t)code->start,
                      __ATOMIC_RELEASE);
@@ -346,7 +357,7 @@ static bool adopt(NativeModule *n)
 
 static void use_image(NativeModule *n, Module *m)
 {
-    if (n->n == 0)
+    if (n->n == 0 || announce_forbids_images())
         return;
     n->whole.is_image = true;
     n->whole.module = n;

@@ -176,6 +176,8 @@ Instance *native_caller(const Activation *a)
     const uintptr_t *fp = (const uintptr_t *)a->native_exit;
     if (!fp)
         return NULL;
+    if (fp[1] == stub_restore())
+        return (Instance *)((const uintptr_t *)fp[0])[-1];
     Walk w = walk_begin(fp[0], fp[1], NULL, a->native_fp);
     return w.fp ? w.instance : NULL;
 }

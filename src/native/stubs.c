@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "interp/step.h"
-#include "native/internal.h"
+#include "native/announce.h"
 #include "runtime/heap.h"
 #include "runtime/memory.h"
 
@@ -17,9 +17,10 @@ const void *const *native_helpers = helpers;
 
 uintptr_t stub_leave(void) { return leave_stub; }
 uintptr_t stub_lazy(void) { return lazy_stub; }
+uintptr_t stub_restore(void) { return restore_stub + 1; }
 
 /* Puts what was assembled where it can run. */
-static const uint8_t *place(void)
+static const uint8_t *place(const char *name)
 {
     NativeCode *n = calloc(1, sizeof *n);
     CodeSpan span;
@@ -30,8 +31,10 @@ static const uint8_t *place(void)
     memcpy(span.write, a.start, asm_pos(&a));
     n->start = span.exec;
     n->size = asm_pos(&a);
-    if (code_seal(span))
+    if (code_seal(span)) {
+        native_announce(n, name);
         return span.exec;
+    }
     code_free(span.exec);
     free(n);
     return NULL;
@@ -198,7 +201,8 @@ static void emit_lazy(void)
  *   below it the arguments on the stack, then the address of restore_stub
  *
  * If the caller is such a frame already, it serves again: so that functions of
- * two instances may call each other in a constant stack.  Below rsp is the
+ * two instances may call each other in a constant stack.  But a host function
+ * has one of its own, which tells who called it.  Below rsp is the
  * red zone, which signals leave alone. */
 static void emit_restore(void)
 {
@@ -215,12 +219,16 @@ static void emit_tail_across(void)
 {
     enum { DOWN = 32 };
     Label again = asm_label(&a), loop = asm_label(&a), done = asm_label(&a);
+    Label fresh = asm_label(&a);
     x64_rm(&a, X64_MOV64, R11, mem(RSP, -8));
     x64_rm(&a, X64_MOV64, R15, mem(RSP, -16));
     x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, -8 - DOWN));
     x64_mov_imm64(&a, R14, restore_stub + 1);
     x64_rm(&a, X64_CMP64, R14, mem(RSP, 0));
-    x64_jcc(&a, CC_E, again);
+    x64_jcc(&a, CC_NE, fresh);
+    x64_mi(&a, X64_CMP64, FIELD(R11, FuncRef, func), 0);
+    x64_jcc(&a, CC_NE, again);
+    asm_bind(&a, fresh);
     x64_ri(&a, X64_SUB64, RSP, DOWN);
     x64_rm(&a, X64_MOV64, R14, mem(RSP, DOWN));
     x64_rm(&a, X64_MOV64_ST, R14, mem(RSP, -16));
@@ -250,29 +258,30 @@ static void emit_tail_across(void)
     x64_m(&a, X64_JMP, FIELD(R11, FuncRef, code));
 }
 
-static uintptr_t make(void emit(void))
+static uintptr_t make(void emit(void), const char *name)
 {
     asm_reset(&a);
     emit();
-    return (uintptr_t)place();
+    return (uintptr_t)place(name);
 }
 
 bool stubs_make(void)
 {
     asm_init(&a, 0);
-    leave_stub = make(emit_leave);
-    fail_stub = make(emit_fail);
+    leave_stub = make(emit_leave, "leave");
+    fail_stub = make(emit_fail, "fail");
     if (!leave_stub || !fail_stub)
         return false;
-    uintptr_t check = make(emit_check), throw = make(emit_throw);
-    uintptr_t rethrow = make(emit_rethrow);
-    lazy_stub = make(emit_lazy);
-    restore_stub = make(emit_restore);
-    uintptr_t tail_across = make(emit_tail_across);
+    uintptr_t check = make(emit_check, "check"),
+              throw = make(emit_throw, "throw");
+    uintptr_t rethrow = make(emit_rethrow, "rethrow");
+    lazy_stub = make(emit_lazy, "lazy");
+    restore_stub = make(emit_restore, "restore");
+    uintptr_t tail_across = make(emit_tail_across, "tail_across");
     if (!check || !throw || !rethrow || !lazy_stub || !restore_stub
         || !tail_across)
         return false;
-    uintptr_t match = make(emit_match);
+    uintptr_t match = make(emit_match, "match");
     if (!match)
         return false;
     helpers[HELPER_MATCH] = (const void *)match;
@@ -321,10 +330,23 @@ static void store_value(AbiLoc l, Type t, Reg base, int32_t at)
     }
 }
 
+/* Values on the stack up to this many bytes fit in what is always left. */
+enum { FEW_BYTES = 2048 };
+
+/* Is there room for so many bytes?  store is overwritten. */
+static void check_room(Reg store, uint32_t bytes, Label none)
+{
+    x64_rm(&a, X64_MOV64, store, FIELD(store, Store, native_stack_limit));
+    x64_ri(&a, X64_ADD64, store, (int32_t)bytes);
+    x64_rr(&a, X64_CMP64, RSP, store);
+    x64_jcc(&a, CC_B, none);
+}
+
 /* rdi: code, rsi: instance, rdx: slots, rcx: activation. */
 static void emit_entry(const FuncType *t)
 {
     AbiSize size = abi_size(t);
+    Label full = asm_label(&a);
     const Type *results = t->types + t->n_params;
     x64_r(&a, X64_PUSH, RBP);
     x64_rr(&a, X64_MOV64, RBP, RSP);
@@ -338,8 +360,13 @@ static void emit_entry(const FuncType *t)
     x64_rm(&a, X64_MOV64, R15, FIELD(R15, MemoryData, base));
     x64_rr(&a, X64_MOV64, R11, RDI);
     x64_rr(&a, X64_MOV64, R12, RDX);
-    if (size.args + size.results)
-        x64_ri(&a, X64_SUB64, RSP, (int32_t)(size.args + size.results));
+    uint32_t bytes = size.args + size.results;
+    if (bytes > FEW_BYTES) {
+        x64_rm(&a, X64_MOV64, RBX, FIELD(RCX, Activation, store));
+        check_room(RBX, bytes, full);
+    }
+    if (bytes)
+        x64_ri(&a, X64_SUB64, RSP, (int32_t)bytes);
     AbiCursor cursor = {0};
     int32_t slot = 0;
     for (uint32_t k = 0; k < t->n_params; k++) {
@@ -369,6 +396,11 @@ static void emit_entry(const FuncType *t)
     }
     x64_rr(&a, X64_XOR32, RAX, RAX);
     emit_leave();
+    if (bytes > FEW_BYTES) {
+        asm_bind(&a, full);
+        x64_mov_imm64(&a, RAX, ERR_STACK);
+        emit_leave();
+    }
 }
 
 /* r11: the FuncRef of a host function; or, to interpret, the index of one of
@@ -382,6 +414,18 @@ static void emit_exit(const FuncType *t, bool interpret)
     int32_t frame = (int32_t)((16 + 8 * slots + 15) & ~15u);
     x64_r(&a, X64_PUSH, RBP);
     x64_rr(&a, X64_MOV64, RBP, RSP);
+    Label failed = asm_label(&a), full = asm_label(&a);
+    if (frame > FEW_BYTES) {
+        x64_r(&a, X64_PUSH, RBX);
+        if (interpret) {
+            x64_rm(&a, X64_MOV64, RBX, FIELD(R14, Instance, e.store));
+        } else {
+            x64_rm(&a, X64_MOV64, RBX, FIELD(R11, FuncRef, owner));
+            x64_rm(&a, X64_MOV64, RBX, FIELD(RBX, Entity, store));
+        }
+        check_room(RBX, (uint32_t)frame, full);
+        x64_r(&a, X64_POP, RBX);
+    }
     x64_ri(&a, X64_SUB64, RSP, frame);
     if (size.results && size.area.place == IN_INT)
         x64_rm(&a, X64_MOV64_ST, size.area.reg, mem(RBP, -8));
@@ -407,7 +451,6 @@ static void emit_exit(const FuncType *t, bool interpret)
     x64_rr(&a, X64_MOV64, RSI, RSP);
     x64_rr(&a, X64_MOV64, RDX, interpret ? R14 : RBP);
     call_c(interpret ? (uintptr_t)native_interpret : (uintptr_t)native_host);
-    Label failed = asm_label(&a);
     x64_rr(&a, X64_TEST32, RAX, RAX);
     x64_jcc(&a, CC_NE, failed);
     if (size.results)
@@ -428,6 +471,11 @@ static void emit_exit(const FuncType *t, bool interpret)
         x64_ret_n(&a, size.args);
     else
         x64_ret(&a);
+    if (frame > FEW_BYTES) {
+        asm_bind(&a, full);
+        x64_r(&a, X64_POP, RBX); /* as what catches it expects */
+        x64_mov_imm64(&a, RAX, ERR_STACK);
+    }
     asm_bind(&a, failed);
     x64_mov_imm64(&a, R11, fail_stub);
     x64_r(&a, X64_CALL, R11);
@@ -487,7 +535,7 @@ EntryStub *stub_entry(const FuncType *t)
     if (s && !s->entry) {
         asm_reset(&a);
         emit_entry(t);
-        s->entry = (EntryStub *)(uintptr_t)place();
+        s->entry = (EntryStub *)(uintptr_t)place("entry");
     }
     if (s)
         entry = s->entry;
@@ -503,7 +551,7 @@ static const void *find_exit(const FuncType *t, bool interpret)
     if (place_of && !*place_of) {
         asm_reset(&a);
         emit_exit(t, interpret);
-        *place_of = place();
+        *place_of = place(interpret ? "interpret" : "exit");
     }
     const void *code = place_of ? *place_of : NULL;
     os_mutex_unlock(os_global_lock());
@@ -523,7 +571,7 @@ const void *stub_interpret(const FuncType *t, uint32_t index)
     x64_r(&a, X64_PUSH, R11);
     x64_mov_imm64(&a, R11, index);
     x64_ret(&a);
-    const void *code = place();
+    const void *code = place("interpret");
     os_mutex_unlock(os_global_lock());
     return code;
 }

@@ -97,6 +97,21 @@ typedef struct {
 } OsBuildId;
 bool os_build_id(OsBuildId *out);
 
+/* ---- profilers ---- */
+/* Where the thread was interrupted, and its CPU time since the sample before. */
+typedef struct {
+    uintptr_t pc, sp, fp;
+    uint64_t cpu_ns;
+} OsSample;
+/* Async-signal-safe; not called while it runs. */
+typedef void OsSampleFn(const OsSample *s);
+/* Calls f on this thread about every `ns`.  One at a time.  false: not on this machine. */
+bool os_sample_start(uint64_t ns, OsSampleFn *f);
+void os_sample_stop(void);
+/* Adds to the map of names that the system's profiler reads; where it cannot,
+ * nothing. */
+void os_perf_note(uintptr_t start, size_t size, const char *name);
+
 /* ---- locks and waiting ---- */
 typedef struct {
     _Alignas(16) unsigned char bytes[64];
@@ -133,8 +148,17 @@ void os_thread_join(OsThread *t);
  * not NULL. */
 bool os_thread_on_exit(void (*f)(void *value));
 void os_thread_set(void *value);
-/* Handlers around fork; registered once for the process. */
-void os_on_fork(void (*prepare)(void), void (*parent)(void),
+/* Handlers around fork; each is registered once for the process.  They prepare
+ * in this order and end in the reverse one, whoever came first: a thread that
+ * has the lock of one may take the locks of those below it. */
+typedef enum {
+    OS_FORK_COMPILER,
+    OS_FORK_GLOBAL,
+    OS_FORK_CODE,
+    OS_FORK_TYPES,
+    OS_FORK_COUNT
+} OsFork;
+void os_on_fork(OsFork who, void (*prepare)(void), void (*parent)(void),
                 void (*child)(void));
 /* Registers, once, what runs when the process exits (or this library is
  * unloaded). */

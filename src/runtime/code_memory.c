@@ -169,12 +169,16 @@ static void release_range(void)
     atomic_store(&base, 0);
 }
 
+static bool apart;
+
+void code_memory_apart(void) { apart = true; }
+
 static Mode try_pages(void)
 {
     char why[2][OS_WHY] = {"", "memory is refused"};
     uint8_t *p = address_of(0);
     Mode found = REFUSED;
-    uint8_t *write = os_code_map(p, CHUNK, why[0]);
+    uint8_t *write = apart ? NULL : os_code_map(p, CHUNK, why[0]);
     if (write) {
         os_pages_release(write, CHUNK);
         found = TWO_VIEWS;
@@ -221,7 +225,8 @@ static Mode find_mode(void)
     if (now != UNTRIED)
         return now;
     if (!atomic_exchange(&fork_knows, true))
-        os_on_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+        os_on_fork(OS_FORK_CODE, before_fork, after_fork_in_parent,
+                   after_fork_in_child);
     os_mutex_lock(&lock);
     now = (Mode)atomic_load_explicit(&mode, memory_order_relaxed);
     if (now == UNTRIED) {

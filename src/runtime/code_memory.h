@@ -29,6 +29,10 @@ typedef struct {
  * is run.  false: *why says what the system refuses.  why may be NULL. */
 bool code_memory_available(const char **why);
 
+/* Before the first use: code is to lie in pages that are no file's, for
+ * profilers that know names only of those.  Each span then has its own. */
+void code_memory_apart(void);
+
 /* Zeroed or stale bytes, at a multiple of 16.  code_find gives `what`, which
  * is not NULL, from now on.  false: no room, or not available. */
 bool code_alloc(uint32_t size, const void *what, CodeSpan *span);

@@ -210,6 +210,7 @@ struct chi_store {
     ErrorCode pending_code;
     Error error; /* detail of the last failure; code ERR_OK: none */
     Frame frames[FRAMES_KEPT];
+    _Atomic uint32_t wait_generation; /* of the process that made the two */
     OsMutex wait_lock;
     OsCond idle; /* signalled when the owner leaves */
 };

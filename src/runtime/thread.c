@@ -12,6 +12,7 @@ OS_THREAD_LOCAL Thread *thread_self;
 static Thread *threads;    /* under the global lock */
 static uint64_t n_threads; /* there have been; under it, too */
 enum { FIRST_SERIAL = 1 };
+static _Atomic uint32_t generation; /* of processes: how often it was forked */
 /* Those that were elsewhere when the process forked, with `outside`. */
 static Thread *lost;
 static Thread first_outside, *outside = &first_outside; /* seizes stores */
@@ -97,6 +98,7 @@ static void after_fork_in_child(void)
         outside = fresh;
     }
     memory_wait_reset();
+    generation++;
     os_mutex_unlock(os_global_lock());
     tick_resume();
 }
@@ -106,7 +108,8 @@ static void set_up_process(void)
     static bool done;
     if (!done) {
         os_thread_on_exit(thread_end);
-        os_on_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+        os_on_fork(OS_FORK_GLOBAL, before_fork, after_fork_in_parent,
+                   after_fork_in_child);
         done = true;
     }
 }
@@ -168,8 +171,25 @@ bool activation_own_slow(Store *s, Thread *t)
         &s->owner, &none, t, memory_order_acquire, memory_order_relaxed);
 }
 
+/* Who waited when the process forked does so no longer, and may have been
+ * inside of the lock. */
+static void renew_waiting(Store *s)
+{
+    if (likely(atomic_load(&s->wait_generation) == atomic_load(&generation)))
+        return;
+    os_mutex_lock(os_global_lock());
+    if (atomic_load(&s->wait_generation) != atomic_load(&generation)) {
+        os_mutex_init(&s->wait_lock);
+        os_cond_init(&s->idle);
+        atomic_store(&s->waiting, 0);
+        atomic_store(&s->wait_generation, atomic_load(&generation));
+    }
+    os_mutex_unlock(os_global_lock());
+}
+
 COLD void store_wake_waiting(Store *s)
 {
+    renew_waiting(s);
     os_mutex_lock(&s->wait_lock);
     os_cond_broadcast(&s->idle);
     os_mutex_unlock(&s->wait_lock);
@@ -432,6 +452,7 @@ bool store_wait(Store *s, uint64_t ns)
         return true;
     if (store_is_lost(s))
         return false;
+    renew_waiting(s);
     atomic_fetch_add(&s->waiting, 1);
     os_mutex_lock(&s->wait_lock);
     bool free_now = is_free(s);

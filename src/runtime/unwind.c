@@ -13,8 +13,8 @@ static bool takes(const Handler *h, uint32_t at, const Instance *i,
 const Handler *handler_find(const Func *f, const Instance *i, uint32_t at,
                             const Exn *exn)
 {
-    const Handler *end = f->handlers + f->n_handlers;
-    for (const Handler *h = f->handlers; h < end; h++) {
+    for (uint32_t k = 0; k < f->n_handlers; k++) {
+        const Handler *h = &f->handlers[k];
         if (!takes(h, at, i, exn))
             continue;
         if (h->kind != HANDLER_DELEGATE)

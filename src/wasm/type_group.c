@@ -456,7 +456,7 @@ TypeGroup *type_group_intern(const TypeDef *types, uint32_t n)
     uint64_t hash = hash_group(types, n);
     if (!atomic_load_explicit(&registry.fork_knows, memory_order_relaxed)
         && !atomic_exchange(&registry.fork_knows, true))
-        os_on_fork(lock, unlock, unlock);
+        os_on_fork(OS_FORK_TYPES, lock, unlock, unlock);
     lock();
     TypeGroup *g = find_group(types, n, hash);
     if (g)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -119,6 +120,13 @@ def test_save(m, tmp_path: Path):
     assert (tmp_path / "x.wasm").read_bytes() == m.to_bytes()
     with pytest.raises(OSError):
         m.save(tmp_path / "none" / "x.wasm")
+
+
+def test_save_wants_a_name_and_leaves_open_files_alone(m, tmp_path: Path):
+    with open(tmp_path / "mine", "w+b") as mine:
+        with pytest.raises(TypeError):
+            m.save(mine.fileno())
+        assert os.fstat(mine.fileno()).st_size == 0
 
 
 def test_text_round_trips(m):

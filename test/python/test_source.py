@@ -24,8 +24,15 @@ def with_source_named(name: str) -> bytes:
     return (SOURCE / "shapes_4.wasm").read_bytes().replace(b"shapes.c", name.encode())
 
 
-def trap_of(source):
-    inst = chiasm.instantiate(source)
+@pytest.fixture(params=["interp", "baseline"], autouse=True)
+def tier(request, monkeypatch):
+    """Whoever runs the code, it tells the same."""
+    monkeypatch.setenv("CHIASM_TIER", request.param)
+    return request.param
+
+
+def trap_of(source, tier="auto"):
+    inst = chiasm.instantiate(source, tier=tier)
     with pytest.raises(chiasm.Trap, match="divide by zero") as caught:
         inst.exports.mean(0)
     return caught.value

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -92,10 +93,50 @@ bool os_thread_on_exit(void (*f)(void *value))
 }
 void os_thread_set(void *value) { pthread_setspecific(key, value); }
 
-void os_on_fork(void (*prepare)(void), void (*parent)(void),
+typedef struct {
+    void (*prepare)(void);
+    void (*parent)(void);
+    void (*child)(void);
+    _Atomic bool is_set;
+} ForkHandlers;
+
+static ForkHandlers fork_handlers[OS_FORK_COUNT];
+/* Of those that prepared for the fork that this thread is in. */
+static OS_THREAD_LOCAL bool prepared[OS_FORK_COUNT];
+
+static void prepare_all(void)
+{
+    for (int k = 0; k < OS_FORK_COUNT; k++) {
+        prepared[k] = atomic_load_explicit(&fork_handlers[k].is_set,
+                                           memory_order_acquire);
+        if (prepared[k])
+            fork_handlers[k].prepare();
+    }
+}
+static void end_in_parent(void)
+{
+    for (int k = OS_FORK_COUNT; k-- > 0;)
+        if (prepared[k])
+            fork_handlers[k].parent();
+}
+static void end_in_child(void)
+{
+    for (int k = OS_FORK_COUNT; k-- > 0;)
+        if (prepared[k])
+            fork_handlers[k].child();
+}
+
+void os_on_fork(OsFork who, void (*prepare)(void), void (*parent)(void),
                 void (*child)(void))
 {
-    pthread_atfork(prepare, parent, child);
+    static _Atomic bool known;
+    ForkHandlers *h = &fork_handlers[who];
+    h->prepare = prepare;
+    h->parent = parent;
+    h->child = child;
+    atomic_store_explicit(&h->is_set, true, memory_order_release);
+    if (!atomic_exchange(&known, true))
+        pthread_atfork(prepare_all, end_in_parent, end_in_child);
 }
 
 void os_on_exit(void (*f)(void)) { atexit(f); }

@@ -346,7 +346,7 @@ bool asm_finish(Assembler *a)
     guard_data(&a->guard);
     for (unsigned n = 16; n >= 4; n /= 2)
         place_constants(a, n);
-    if (a->failed || a->guard.refused)
+    if (a->failed || guard_refusal(&a->guard))
         return false;
     for (uint32_t i = 0; i < a->offset_count; i++) {
         AsmOffset o = a->offsets[i];

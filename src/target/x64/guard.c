@@ -8,14 +8,6 @@ void guard_refuse(Guard *g, const char *why)
         g->refused = why;
 }
 
-void guard_pinned(Guard *g, Reg r)
-{
-    if (r == RBP) /* the slots are others */
-        g->known &= ~FACTS_SAVED;
-    else
-        guard_refuse(g, "r14 or r15 is overwritten");
-}
-
 void guard_begin(Guard *g, const GuardLayout *layout, Facts entry)
 {
     memset(g, 0, sizeof *g);
@@ -34,37 +26,31 @@ static bool is_place(Mem m, Reg base, int32_t disp)
 
 static const char *wrong_with(const Guard *g, Mem m)
 {
-    bool indexed = m.index != NO_REG, from_base = m.base == R15;
     if (m.kind != MEM_GUEST)
-        return is_place(m, R15, g->layout ? g->layout->base : 0)
-                       && (g->known & FACT_RECORD)
-                   ? NULL
-                   : "an operand that is not the guest's with a guest's base";
+        return "an operand that is not the guest's with a guest's base";
     if (m.base == NO_REG || !(g->known & FACT_BASE(m.base)))
         return "an access from what is not the base of memory 0";
-    if (from_base && !(g->known & FACT_KEPT(R14)))
+    if (m.base == R15 && !(g->known & FACT_KEPT(R14)))
         return "an access to another instance's memory";
     if (m.disp < 0)
         return "an access below its base";
-    if (!indexed)
-        return NULL;
     if (m.scale != 0)
         return "an access with a scaled index";
-    if (!from_base && m.disp != 0)
-        return "an access with a displacement too many";
-    if (m.index == R15 || !(g->known & FACT_U32(m.index)))
+    if (!(g->known & FACT_U32(m.index)))
         return "an access with an index of more than 32 bits";
-    return NULL;
+    return "an access with a displacement too many";
 }
 
-void guard_access(Guard *g, Mem m)
+/* Not allowed, but for the second load of the base. */
+void guard_suspect(Guard *g, Mem m)
 {
-    const char *why = wrong_with(g, m);
-    if (why)
-        guard_refuse(g, why);
+    bool loads_base = g->layout && is_place(m, R15, g->layout->base)
+                      && (g->known & FACT_RECORD);
+    if (!loads_base)
+        guard_refuse(g, wrong_with(g, m));
 }
 
-/* lea reg, m; guard_access has seen m. */
+/* lea reg, m; m is allowed. */
 void guard_address(Guard *g, Reg reg, Mem m)
 {
     if (m.kind != MEM_GUEST)

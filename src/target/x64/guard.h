@@ -25,6 +25,8 @@
  *                    and refuses one that the compiler has not announced.
  *     instructions   a write of 32 bits zeroes the upper half; one of 64 bits
  *                    loses all facts.  8 and 16 bits leave the upper half.
+ *                    r15 is written by mov r15, [r14+memory0] and then
+ *                    mov r15, [r15+base] alone, r14 by loads.
  *     labels         what holds at every jump to it.  Behind a bound label
  *                    stands what held there; a jump back must give as much.
  *     jump tables    each target, what holds at the jump
@@ -70,10 +72,11 @@ typedef struct {
     uint16_t watched;    /* registers with a rule of their own; 0: not in use */
     bool announced;      /* `exit` is of the next call, jump or return */
     uint8_t short_jumps; /* that have not landed */
+    uint32_t written;    /* registers, but by guard_move */
     GuardExit exit;
     Facts at_table, at_short_jumps; /* where they jumped */
     Facts frame;                    /* what holds at landings */
-    const char *refused;            /* why; NULL: all is well */
+    const char *refused;
 } Guard;
 
 /* What a write does to a register's facts. */
@@ -85,6 +88,14 @@ typedef enum {
 } GuardWrite;
 
 /* ---- for compilers */
+
+/* Why the code is refused; NULL: it is not, so far. */
+static inline const char *guard_refusal(const Guard *g)
+{
+    if (g->watched && g->written & (1u << R14 | 1u << R15))
+        return "r14 or r15 is overwritten";
+    return g->refused;
+}
 
 void guard_begin(Guard *g, const GuardLayout *layout, Facts entry);
 /* The next call, indirect jump or return. */
@@ -104,8 +115,7 @@ static inline void guard_frame(Guard *g) { g->frame = g->known & FACTS_SAVED; }
 /* ---- for the assembler */
 
 void guard_refuse(Guard *g, const char *why);
-void guard_pinned(Guard *g, Reg r);
-void guard_access(Guard *g, Mem m);
+void guard_suspect(Guard *g, Mem m);
 void guard_move(Guard *g, bool loads, Reg reg, Mem m);
 void guard_address(Guard *g, Reg reg, Mem m);
 void guard_leave(Guard *g);
@@ -117,19 +127,30 @@ void guard_jump(Guard *g, Facts *target, bool bound, Facts here);
 /* There is data here: nothing may run into it. */
 void guard_data(Guard *g);
 
+/* Is it one of the forms above, or none of the guest's? */
+static inline bool guard_allows(const Guard *g, Mem m)
+{
+    uint32_t known = (uint32_t)g->known;
+    if (m.kind != MEM_GUEST) {
+        /* Both facts of one register: only where nothing gets to. */
+        uint32_t bases = (known >> 16 & ~known) | 1u << R15;
+        return !((bases >> (m.base & 31) | bases >> (m.index & 31)) & 1);
+    }
+    if (m.base == NO_REG || m.scale || m.disp < 0)
+        return false;
+    bool indexed = m.index != NO_REG, from_base = m.base == R15;
+    Facts needs = FACT_BASE(m.base) | (from_base ? FACT_KEPT(R14) : 0)
+                  | (indexed ? FACT_U32(m.index) : 0);
+    return !(needs & ~g->known) && (from_base || !indexed || m.disp == 0);
+}
+
 /* Every operand in memory, before the instruction's writes. */
 static inline void guard_operand(Guard *g, Mem m)
 {
-    /* Both facts of one register: only where nothing gets to. */
-    uint32_t bases = g->known >> 16 & ~g->known & 0xffff;
-    if (__builtin_expect(m.kind == MEM_GUEST
-                             || (bases | 1u << R15) >> (m.base & 31) & 1
-                             || (bases | 1u << R15) >> (m.index & 31) & 1,
-                         0))
-        guard_access(g, m);
+    if (__builtin_expect(!guard_allows(g, m), 0))
+        guard_suspect(g, m);
 }
 
-/* r14 and r15 are written under guard_move's eyes only. */
 static inline void guard_write(Guard *g, Reg r, GuardWrite w)
 {
     static const Facts loses[] = {
@@ -140,9 +161,7 @@ static inline void guard_write(Guard *g, Reg r, GuardWrite w)
     };
     Facts lost = loses[w] << r;
     g->known = (g->known & ~lost) | (Facts)(w == WRITES_32) << r;
-    Facts pinned = FACT_KEPT(R14) | FACT_KEPT(R15) | FACT_KEPT(RBP);
-    if (__builtin_expect((lost & pinned) != 0, 0))
-        guard_pinned(g, r);
+    g->written |= (uint32_t)(lost >> 32);
 }
 
 #endif

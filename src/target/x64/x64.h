@@ -30,7 +30,7 @@ typedef uint32_t Label;
 /* [base + index << scale + disp], or [rip + a label] with the label in disp.
  * Base and index may each be NO_REG; the index is never RSP.  MEM_GUEST: of a
  * guarded memory, see guard.h. */
-typedef enum { MEM_PLAIN, MEM_RIP, MEM_GUEST } MemKind;
+typedef enum { MEM_PLAIN, MEM_RIP, MEM_GUEST /* bit 1 */ } MemKind;
 typedef struct {
     Reg base, index;
     uint8_t scale; /* log2 */

@@ -135,13 +135,15 @@ const X64Row x64_rows[X64_COUNT] = {
     ROW_WRITES(BT32, NOTHING, NOTHING, BITS)
     ROW_WRITES(BT64, NOTHING, NOTHING, BITS)
 #undef ROW_WRITES
-    [X64_MOV64].moves64 = 0xffff,
-    [X64_MOV64_ST].moves64 = 0xffff,
+    [X64_MOV64].moves64 = true,
+    [X64_MOV64_ST].moves64 = true,
 };
 #pragma GCC diagnostic pop
 /* clang-format on */
 
-/* ---- what the guard sees beside operands in memory ---- */
+/* ---- what the guard sees ---- */
+
+#define RARE(condition) __builtin_expect((condition) != 0, 0)
 
 static void see_also(Assembler *a, const X64Row *row, Reg reg)
 {
@@ -173,7 +175,7 @@ static inline void see_registers(Assembler *a, const X64Row *row, Reg reg,
                                  Reg rm)
 {
     guard_write(&a->guard, reg, row->reg_write);
-    if (__builtin_expect(row->rm_write, 0))
+    if (RARE(row->rm_write))
         guard_write(&a->guard, rm, row->rm_write);
 }
 
@@ -181,12 +183,12 @@ static inline void see_memory(Assembler *a, X64Op op, const X64Row *row,
                               Reg reg, Mem m)
 {
     guard_operand(&a->guard, m);
-    if (__builtin_expect((row->moves64 & a->guard.watched) >> reg & 1, 0)) {
+    if (RARE(row->moves64 & a->guard.watched >> reg)) {
         guard_move(&a->guard, op == X64_MOV64, reg, m);
         return;
     }
     guard_write(&a->guard, reg, row->reg_write);
-    if (__builtin_expect(row->also, 0))
+    if (RARE(row->also))
         see_memory_also(a, row, reg, m);
 }
 
@@ -401,7 +403,7 @@ void x64_rvr(Assembler *a, X64Op op, Reg reg, Reg v, Reg rm)
     assert(x64_uses_vex(a, row) && row->three && row->form == FORM_RR);
     uint8_t *p = a->at;
     see_registers(a, row, reg, rm);
-    if (__builtin_expect(row->also, 0))
+    if (RARE(row->also))
         see_also(a, row, v);
     asm_advance(a, put_rvr(a, p, row, reg, v, rm));
 }
@@ -413,7 +415,7 @@ void x64_rvm(Assembler *a, X64Op op, Reg reg, Reg v, Mem m)
     uint8_t *p = a->at;
     guard_operand(&a->guard, m);
     guard_write(&a->guard, reg, row->reg_write);
-    if (__builtin_expect(row->also, 0))
+    if (RARE(row->also))
         see_also(a, row, v);
     asm_advance(a, put_rvm(a, p, row, reg, v, m, 0));
 }
@@ -606,7 +608,7 @@ void x64_r(Assembler *a, X64Op op, Reg rm)
     const X64Row *row = x64_row(a, op);
     uint8_t *p = a->at;
     guard_write(&a->guard, rm, row->rm_write);
-    if (__builtin_expect(row->also, 0))
+    if (RARE(row->also))
         see_also(a, row, rm);
     if (row->form == FORM_PUSH) {
         uint8_t opcode = op == X64_PUSH ? 0x50 : 0x58;
@@ -624,7 +626,7 @@ void x64_m(Assembler *a, X64Op op, Mem m)
     assert(row->form == FORM_PUSH || row->form == FORM_R
            || row->form == FORM_SHIFT);
     guard_operand(&a->guard, m);
-    if (__builtin_expect(row->also, 0))
+    if (RARE(row->also))
         see_also(a, row, 0);
     uint8_t *p = a->at;
     asm_advance(a, put_legacy_m(a, p, row, row->digit, m, row->head, 1, 0));

@@ -43,7 +43,7 @@ typedef struct {
     bool aligned_load;           /* without VEX, rm is 16 aligned bytes */
     uint8_t reg_write, rm_write; /* GuardWrite to the register that it is */
     uint8_t also;                /* X64Also */
-    uint16_t moves64;            /* all ones: mov of 64 bits */
+    bool moves64;                /* mov of 64 bits */
     uint16_t vex_if;             /* VEX where cpu | CPU_ALWAYS has it */
     uint16_t cpu;                /* what the processor must have */
 } X64Row;
