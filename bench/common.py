@@ -250,3 +250,21 @@ def say(text: str) -> None:
     """Show progress on a terminal; a pipe gets nothing."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def ask_options(
+    name: str, doc: str | None, engines: Sequence[str], quick: str
+) -> argparse.Namespace:
+    """Return the options of a benchmark that runs rounds over engines."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help=quick)
+    add("--engines", type=comma_list(engines), default=list(engines), metavar="A,B")
+    add("--rounds", type=int, help="default 3, or 1 with --quick")
+    add("--cpu", type=int, help="the CPU to use (default: the last)")
+    add("--plot", action="store_true", help=f"also draw plots/{name}.svg")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    return options

@@ -7,7 +7,6 @@ own; rounds are interleaved over the engines. Needs the shared data.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from common import (
     BENCH,
     SHARED,
     WorkerError,
-    comma_list,
+    ask_options,
     format_number,
     geometric_mean,
     machine,
@@ -107,17 +106,8 @@ def code_note(subjects: list[Subject]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--quick", action="store_true", help="one call, one round")
-    add("--engines", type=comma_list(ENGINES), default=list(ENGINES), metavar="A,B")
-    add("--rounds", type=int, help="default 3, or 1 with --quick")
-    add("--cpu", type=int, help="the CPU to use (default: the last)")
-    add("--plot", action="store_true", help="also draw plots/compile.svg")
-    options = parser.parse_args()
-    rounds = options.rounds or (1 if options.quick else 3)
+    options = ask_options("compile", __doc__, ENGINES, "one call, one round")
+    rounds = options.rounds
     if not (SHARED / "programs").is_dir():
         sys.exit("compile.py: no shared data; set CHIASM_SHARED to its folder")
 

@@ -13,31 +13,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "embed.h"
+
 #include "baseline/baseline.h"
 #include "runtime/code_memory.h"
 #include "runtime/memory.h"
 #include "target/x64/cpu.h"
-
-static void fail(const char *what)
-{
-    fprintf(stderr, "%s\n", what);
-    exit(1);
-}
-
-static uint8_t *read_file(const char *path, size_t *len)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        fail("no such file");
-    fseek(f, 0, SEEK_END);
-    *len = (size_t)ftell(f);
-    rewind(f);
-    uint8_t *data = malloc(*len + 1);
-    if (!data || fread(data, 1, *len, f) != *len)
-        fail("cannot be read");
-    fclose(f);
-    return data;
-}
 
 static chi_module *load(const uint8_t *data, size_t len)
 {

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "embed.h"
+
 typedef struct wasm_config_t wasm_config_t;
 typedef struct wasm_engine_t wasm_engine_t;
 typedef struct wasm_trap_t wasm_trap_t;
@@ -66,31 +68,10 @@ wasmtime_error_t *wasmtime_func_call_unchecked(wasmtime_context_t *,
                                                wasmtime_val_raw_t *, size_t,
                                                wasm_trap_t **);
 
-static void fail(const char *what)
-{
-    fprintf(stderr, "%s\n", what);
-    exit(1);
-}
-
 static void check(const wasmtime_error_t *error, const char *what)
 {
     if (error)
         fail(what);
-}
-
-static uint8_t *read_file(const char *path, size_t *len)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        fail("no such file");
-    fseek(f, 0, SEEK_END);
-    *len = (size_t)ftell(f);
-    rewind(f);
-    uint8_t *data = malloc(*len + 1);
-    if (!data || fread(data, 1, *len, f) != *len)
-        fail("cannot be read");
-    fclose(f);
-    return data;
 }
 
 static uint64_t now(clockid_t clock)

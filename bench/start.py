@@ -8,7 +8,6 @@ process: the module of 41 bytes, one with 43 MB of zero memory, and CPython (sha
 
 from __future__ import annotations
 
-import argparse
 import lzma
 import os
 import statistics
@@ -21,7 +20,7 @@ from common import (
     BENCH,
     SHARED,
     WorkerError,
-    comma_list,
+    ask_options,
     format_number,
     machine,
     markdown_table,
@@ -154,17 +153,8 @@ def instance_table(answers: dict[str, dict[str, list[dict[str, int]]]], engines:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--quick", action="store_true", help="few processes and instances, one round")
-    add("--engines", type=comma_list(ENGINES), default=list(ENGINES), metavar="A,B")
-    add("--rounds", type=int, help="default 3, or 1 with --quick")
-    add("--cpu", type=int, help="the CPU to use (default: the last)")
-    add("--plot", action="store_true", help="also draw plots/start.svg")
-    options = parser.parse_args()
-    rounds = options.rounds or (1 if options.quick else 3)
+    options = ask_options("start", __doc__, ENGINES, "few processes and instances, one round")
+    rounds = options.rounds
     count = 5 if options.quick else PROCESSES
 
     commands: dict[str, Command] = {}
